@@ -1,0 +1,200 @@
+"""All settings, read once from the environment (API.md section 7)."""
+
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from django.core.management.utils import get_random_secret_key
+
+from config import environment
+from deployments.timing import Timing
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SLIPWAY_DATA_DIR = Path(
+    environment.text("SLIPWAY_DATA_DIR", default=str(BASE_DIR / "var"))
+).resolve()
+SLIPWAY_DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+PRODUCTION = environment.text("SLIPWAY_ENV", default="development") == "production"
+DEBUG = environment.flag("DEBUG", default=False)
+ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default="" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
+
+SECRET_KEY = environment.kept_secret(
+    "SECRET_KEY",
+    path=SLIPWAY_DATA_DIR / "keys" / "secret-key",
+    generated=not PRODUCTION,
+    make=get_random_secret_key,
+)
+FIELD_ENCRYPTION_KEY = [
+    key.strip()
+    for key in environment.kept_secret(
+        "FIELD_ENCRYPTION_KEY",
+        path=SLIPWAY_DATA_DIR / "keys" / "field-encryption-key",
+        generated=not PRODUCTION,
+        make=lambda: Fernet.generate_key().decode(),
+    ).split(",")
+]
+
+# What the operator says about this installation.
+APP_URL = environment.text("APP_URL").rstrip("/")
+ALLOW_CPU_MACHINES = environment.flag("ALLOW_CPU_MACHINES", default=False)
+LOCAL_MODELS_DIR = Path(
+    environment.text("LOCAL_MODELS_DIR", default=str(SLIPWAY_DATA_DIR / "models"))
+).resolve()
+LAMBDA_API_BASE_URL = environment.text("LAMBDA_API_BASE_URL")
+LAMBDA_SSH_PORT = int(environment.number("LAMBDA_SSH_PORT", default=22))
+LAMBDA_SSH_USER = environment.text("LAMBDA_SSH_USER", default="ubuntu")
+LAMBDA_SSH_KEY_PATH = environment.text("LAMBDA_SSH_KEY_PATH")
+DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
+DATASET_SIZE_LIMIT_BYTES = int(environment.number("DATASET_SIZE_LIMIT_BYTES", default=512 * 1024**2))
+TIMING = environment.numbers_of(Timing)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_q",
+    "django_htmx",
+    "core",
+    "secrets_vault",
+    "datasets",
+    "deployments",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": environment.database(default_path=SLIPWAY_DATA_DIR / "slipway.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+
+# T13, T14.
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_SECURE = PRODUCTION
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_HSTS_SECONDS = 31536000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+CSRF_TRUSTED_ORIGINS = [APP_URL] if APP_URL else []
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Static files are served from their sources: no collect step stands between a change and a page.
+WHITENOISE_USE_FINDERS = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "core.api.BearerTokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "core.api.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.api.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Slipway",
+    "DESCRIPTION": "Fine-tune language models on rented GPUs; never pay for a forgotten one.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# Measured in libraries.md section 2: retry counts from the take, so it must exceed twice the
+# timeout, and a worker must never pull ahead (queue_limit, bulk).
+_QUEUE = {
+    "workers": 2,
+    "queue_limit": 1,
+    "bulk": 1,
+    "timeout": 50,
+    "retry": 120,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "recycle": 500,
+    "poll": 0.2,
+}
+Q_CLUSTER = {
+    "name": "default",
+    "orm": "default",
+    "catch_up": False,
+    "guard_cycle": 1,
+    "label": "Queues",
+    **_QUEUE,
+    "ALT_CLUSTERS": {"ssh": {**_QUEUE, "workers": 4}},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "paramiko": {"level": "CRITICAL"},
+        "invoke": {"level": "WARNING"},
+        "fabric": {"level": "WARNING"},
+    },
+}

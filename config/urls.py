@@ -1,0 +1,19 @@
+"""Where every address leads: the API under /api/, admin, sign-in, and the pages."""
+
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+urlpatterns = [
+    path("api/", include("datasets.api_urls")),
+    path("api/", include("secrets_vault.api_urls")),
+    path("api/", include("deployments.api.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("admin/", admin.site.urls),
+    path("login/", login_not_required(LoginView.as_view(redirect_authenticated_user=True)), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("", include("deployments.pages.urls")),
+]

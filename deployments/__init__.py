@@ -1,0 +1,1 @@
+"""The main app: what is trained, where, and at what cost."""

@@ -1,0 +1,136 @@
+"""What goes wrong with machines and runs, in words: message, remedy, and whether we try again."""
+
+from typing import TypedDict
+
+
+class Fault(TypedDict):
+    """A fault as kept in the rows and shown to users."""
+
+    code: str
+    message: str
+    remedy: str
+    retryable: bool
+
+
+def fault(code: str, message: str, *, remedy: str, retryable: bool = False) -> Fault:
+    return {"code": code, "message": message, "remedy": remedy, "retryable": retryable}
+
+
+def machine_lost(name: str) -> Fault:
+    return fault(
+        "E_MACHINE_LOST",
+        f"The machine {name} disappeared from the account without our asking.",
+        remedy="Start the run again; if it happens twice, choose another region or GPU type.",
+        retryable=True,
+    )
+
+
+def machine_unhealthy(status: str) -> Fault:
+    return fault(
+        "E_MACHINE_UNHEALTHY",
+        f"The cloud reports the machine as {status}.",
+        remedy="Start the run again, in another region if it happens twice.",
+        retryable=True,
+    )
+
+
+def boot_timeout(minutes: float) -> Fault:
+    return fault(
+        "E_BOOT_TIMEOUT",
+        f"The machine did not become usable within {minutes:.0f} minutes.",
+        remedy="Start the run again, in another region if it happens twice.",
+        retryable=True,
+    )
+
+
+def login_refused() -> Fault:
+    return fault(
+        "E_SSH_AUTH",
+        "The machine answers but refuses our SSH key.",
+        remedy="Check the user name the image logs in with (LAMBDA_SSH_USER).",
+        retryable=True,
+    )
+
+
+def ssh_unreachable(minutes: float) -> Fault:
+    return fault(
+        "E_SSH_UNREACHABLE",
+        f"The machine is active, but SSH did not answer within {minutes:.0f} minutes.",
+        remedy="Check that the account's firewall lets TCP 22 in, then start again.",
+        retryable=True,
+    )
+
+
+def host_key_mismatch() -> Fault:
+    return fault(
+        "E_HOSTKEY",
+        "The machine showed another SSH host key than the one we gave it. Nothing was sent to it.",
+        remedy="If this image is known to ignore injected host keys, set "
+        "LAMBDA_HOST_KEY=first_contact; else treat it as an attack and ask the cloud.",
+    )
+
+
+def prepare_timeout(minutes: float) -> Fault:
+    return fault(
+        "E_PREPARE_TIMEOUT",
+        f"Packages, data and base model were not in place within {minutes:.0f} minutes.",
+        remedy="Read the run's log for the step that took so long, then start again.",
+        retryable=True,
+    )
+
+
+def silent(minutes: float) -> Fault:
+    return fault(
+        "E_SILENT",
+        f"For {minutes:.0f} minutes neither the run log nor SSH gave a sign of life.",
+        remedy="Start the run again.",
+        retryable=True,
+    )
+
+
+def over_budget(budget: str) -> Fault:
+    return fault(
+        "E_BUDGET",
+        f"The budget of {budget} USD is used up but for what ending the machine costs.",
+        remedy="Raise the budget, or train fewer steps or on a cheaper GPU.",
+    )
+
+
+def over_time(hours: str) -> Fault:
+    return fault(
+        "E_MAX_HOURS",
+        f"The run reached its limit of {hours} hours.",
+        remedy="Raise max_hours, or train fewer steps.",
+    )
+
+
+def no_adapter() -> Fault:
+    return fault(
+        "E_NO_ADAPTER",
+        "Training ended, but it left no usable adapter.",
+        remedy="Read the end of the run's log for the reason.",
+    )
+
+
+def collect_timeout() -> Fault:
+    return fault(
+        "E_COLLECT",
+        "The adapter could not be brought home in the time kept back for it.",
+        remedy="Raise the budget or check the network to the machine, then start again.",
+    )
+
+
+def no_capacity(tried: str) -> Fault:
+    return fault(
+        "E_CAPACITY",
+        f"No machine was free in the time you allowed. Tried: {tried}.",
+        remedy="Allow other GPU types or regions, raise the price limit, or wait longer.",
+    )
+
+
+def cannot_end(name: str, *, region: str) -> Fault:
+    return fault(
+        "E_CANNOT_END",
+        f"We asked the cloud to end {name} in {region}, and it is still there. It still bills.",
+        remedy="We go on asking. To stop the bill now, end it on the cloud's own page.",
+    )

@@ -1,0 +1,25 @@
+"""The rows from which everything is decided: what is trained, where, and what became of it."""
+
+from deployments.models.clouds import CloudSnapshot, PacerSlot, Stray
+from deployments.models.deployments import Deployment, Event, Machine
+from deployments.models.jobs import TrainingJob
+from deployments.models.recipes import TrainingConfig
+from deployments.models.runs import Artifact, Checkpoint, LogLine, Metric, RunState
+from deployments.models.workers import WorkerHeartbeat
+
+__all__ = [
+    "Artifact",
+    "Checkpoint",
+    "CloudSnapshot",
+    "Deployment",
+    "Event",
+    "LogLine",
+    "Machine",
+    "Metric",
+    "PacerSlot",
+    "RunState",
+    "Stray",
+    "TrainingConfig",
+    "TrainingJob",
+    "WorkerHeartbeat",
+]

@@ -1,0 +1,245 @@
+"""A deployment, its machines, and the events that tell its life."""
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import models
+
+from deployments import costs
+
+
+class Status(models.TextChoices):
+    """The public words of API.md section 2."""
+
+    QUEUED = "queued"
+    WAITING_FOR_CAPACITY = "waiting_for_capacity"
+    LAUNCHING = "launching"
+    BOOTING = "booting"
+    PREPARING = "preparing"
+    TRAINING = "training"
+    COLLECTING = "collecting"
+    RECOVERING = "recovering"
+    TERMINATING = "terminating"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+
+
+class Desired(models.TextChoices):
+    """What the user wants of a deployment."""
+
+    RUN = "run"
+    STOP = "stop"
+
+
+class Deployment(models.Model):
+    """One attempt of a person to have a job trained, under one budget.
+
+    Who writes what: ``status`` and all that follows from it, the holder of the lease
+    (``deployments.lifecycle``); ``desired`` and ``save_wanted``, ``deployments.services``.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deployments"
+    )
+    job = models.ForeignKey(
+        "deployments.TrainingJob", on_delete=models.PROTECT, related_name="deployments"
+    )
+    training_config = models.ForeignKey(
+        "deployments.TrainingConfig",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="deployments",
+    )
+    vault_entry = models.ForeignKey(
+        "secrets_vault.VaultEntry", on_delete=models.PROTECT, related_name="deployments"
+    )
+    platform = models.CharField(max_length=20)
+    name = models.CharField(max_length=120)
+    # The head machine's id at the cloud, under the replaced system's column name.
+    deployment_id = models.CharField(max_length=100, blank=True, default="", db_index=True)
+    url = models.CharField(max_length=300, blank=True, default="")
+    # The request as accepted: instance_type, region, limits.
+    config = models.JSONField(default=dict)
+
+    status = models.CharField(max_length=30, choices=Status, default=Status.QUEUED)
+    phase = models.CharField(max_length=40, default="queued")
+    status_since = models.DateTimeField()
+    desired = models.CharField(max_length=10, choices=Desired, default=Desired.RUN)
+    save_wanted = models.BooleanField(default=True)
+    # Why the run came to its landing: finished, failed, stop, budget or deadline.
+    landing = models.CharField(max_length=20, blank=True, default="")
+    # The terminal status that follows once every machine is proven gone.
+    outcome = models.CharField(max_length=30, blank=True, default="")
+    error = models.JSONField(null=True, blank=True)
+    attention = models.JSONField(null=True, blank=True)
+
+    estimated_cost = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    actual_cost = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    budget_limit = models.DecimalField(max_digits=10, decimal_places=2)
+    max_hourly_price = models.DecimalField(max_digits=10, decimal_places=4)
+    max_hours = models.DecimalField(max_digits=6, decimal_places=2)
+    max_attempts = models.PositiveSmallIntegerField(default=2)
+    wait_for_capacity_minutes = models.PositiveIntegerField(default=30)
+
+    # A round of launches tries every allowed offer once; capacity is waited for between rounds.
+    round_started_at = models.DateTimeField(null=True, blank=True)
+    capacity_deadline = models.DateTimeField(null=True, blank=True)
+
+    version = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_purpose = models.CharField(max_length=20, blank=True, default="")
+    next_tick_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    last_tick_at = models.DateTimeField(null=True, blank=True)
+    failed_ticks = models.PositiveIntegerField(default=0)
+
+    created_at = models.DateTimeField()
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """The table name is the replaced system's (API.md section 6)."""
+
+        db_table = "cloud_deployments"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.status})"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether every machine is proven gone and the cost is final."""
+        return self.status in TERMINAL
+
+
+class LaunchState(models.TextChoices):
+    """What is known of a machine's launch call."""
+
+    INTENT = "intent", "written down, the call may have been made"
+    UNKNOWN = "unknown", "the call was made, its answer was lost"
+    REFUSED = "refused", "the cloud said no: nothing was started"
+    NEVER_SEEN = "never_seen", "no answer, and never in the list: nothing was started"
+    LAUNCHED = "launched", "the cloud started it"
+
+
+class Machine(models.Model):
+    """One launch attempt and the rented machine it became: the unit of money and its ledger line.
+
+    Committed before the launch call (D1); ``name`` is the idempotency key. Columns ``seen_*`` and
+    ``absent_*`` are written by the lister alone, the rest by the holder of the deployment's lease.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="machines")
+    vault_entry = models.ForeignKey(
+        "secrets_vault.VaultEntry", on_delete=models.PROTECT, related_name="machines"
+    )
+    attempt = models.PositiveIntegerField()
+    node = models.PositiveSmallIntegerField(default=0)
+    name = models.CharField(max_length=57, unique=True)
+    platform = models.CharField(max_length=20)
+    instance_type = models.CharField(max_length=100)
+    region = models.CharField(max_length=100)
+    description = models.CharField(max_length=200, blank=True, default="")
+    gpu_count = models.PositiveSmallIntegerField(default=1)
+    vram_gib = models.PositiveIntegerField(null=True, blank=True)
+    architecture = models.CharField(max_length=20, default="x86_64")
+    hourly_price = models.DecimalField(max_digits=10, decimal_places=4)
+    billing_quantum_seconds = models.PositiveIntegerField(default=60)
+
+    launch_state = models.CharField(
+        max_length=20, choices=LaunchState, default=LaunchState.INTENT
+    )
+    refusal = models.JSONField(null=True, blank=True)
+    instance_id = models.CharField(max_length=100, blank=True, default="", db_index=True)
+    host_public_key = models.CharField(max_length=500, blank=True, default="")
+    requested_at = models.DateTimeField()
+    launch_ended_at = models.DateTimeField(null=True, blank=True)
+
+    seen_instance_id = models.CharField(max_length=100, blank=True, default="")
+    seen_status = models.CharField(max_length=20, blank=True, default="")
+    seen_ip = models.GenericIPAddressField(null=True, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True)
+    absent_since = models.DateTimeField(null=True, blank=True)
+    absent_until = models.DateTimeField(null=True, blank=True)
+    absent_lists = models.PositiveIntegerField(default=0)
+
+    active_at = models.DateTimeField(null=True, blank=True)
+    login_at = models.DateTimeField(null=True, blank=True)
+    login_refused_since = models.DateTimeField(null=True, blank=True)
+    agent_started_at = models.DateTimeField(null=True, blank=True)
+    # Set once when the machine proves bad: {code, message, remedy}; it is then ended, never kept.
+    fault = models.JSONField(null=True, blank=True)
+
+    end_wanted_at = models.DateTimeField(null=True, blank=True)
+    terminate_requested_at = models.DateTimeField(null=True, blank=True)
+    terminate_accepted_at = models.DateTimeField(null=True, blank=True)
+    next_terminate_at = models.DateTimeField(null=True, blank=True)
+    terminate_tries = models.PositiveIntegerField(default=0)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    billed_usd = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+
+    class Meta:
+        """One machine per node of an attempt."""
+
+        db_table = "machines"
+        ordering = ["attempt", "node"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["deployment", "attempt", "node"], name="one_machine_per_attempt_and_node"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def may_live(self) -> bool:
+        """Whether this machine may exist at the cloud and bill."""
+        return self.gone_at is None and self.launch_state not in (
+            LaunchState.REFUSED,
+            LaunchState.NEVER_SEEN,
+        )
+
+    def accrued_usd(self, now: datetime) -> Decimal:
+        """Return what the machine has cost by ``now``, pessimistically (D8)."""
+        if self.billed_usd is not None:
+            return self.billed_usd
+        if not self.may_live:
+            return Decimal(0)
+        return costs.rent(
+            self.hourly_price,
+            seconds=(now - self.requested_at).total_seconds(),
+            quantum_seconds=self.billing_quantum_seconds,
+        )
+
+
+class Event(models.Model):
+    """One line of a deployment's story; written with the change it tells, never changed."""
+
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="events")
+    machine = models.ForeignKey(
+        Machine, on_delete=models.PROTECT, null=True, blank=True, related_name="events"
+    )
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=40)
+    message = models.CharField(max_length=1000)
+    from_status = models.CharField(max_length=30, blank=True, default="")
+    to_status = models.CharField(max_length=30, blank=True, default="")
+    version = models.PositiveBigIntegerField(default=0)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        """In the order of writing."""
+
+        db_table = "deployment_events"
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S} {self.message}"

@@ -1,0 +1,54 @@
+"""Every duration and count the life of a deployment depends on, as one value.
+
+The defaults are those of FAULTS.md; each can be set by an environment variable of the field's
+name in capitals, so that the sandbox can run a whole life in seconds.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Durations in seconds unless the name says otherwise."""
+
+    poll_seconds: float = 10.0
+    # D2: how long, and over how many good lists, a launch without an answer may stay invisible.
+    visibility_window_seconds: float = 120.0
+    visibility_lists: int = 4
+    launch_timeout_seconds: float = 30.0
+    # D3: two good lists this far apart without the machine prove that it is gone.
+    proof_interval_seconds: float = 30.0
+    # F25.
+    boot_limit_seconds: float = 1200.0
+    boot_limit_many_gpus_seconds: float = 2100.0
+    # R3 and F29.
+    ssh_retry_seconds: float = 10.0
+    ssh_limit_seconds: float = 600.0
+    ssh_refused_login_limit_seconds: float = 180.0
+    # R2.
+    capacity_retry_seconds: float = 60.0
+    # From SSH login to the first training step: packages, data and base model included.
+    prepare_limit_seconds: float = 3600.0
+    # F43: time in which we looked, the cloud answered, and the run log had nothing new.
+    silence_limit_seconds: float = 600.0
+    # D8: what a safe landing may take; it is kept back from the budget.
+    save_seconds: float = 60.0
+    collect_seconds: float = 120.0
+    terminate_reserve_seconds: float = 60.0
+    # R4: terminate is repeated for ever between these two, and after "ok" each minute (F65).
+    terminate_retry_seconds: float = 5.0
+    terminate_retry_limit_seconds: float = 300.0
+    terminate_repeat_seconds: float = 60.0
+    terminate_alarm_seconds: float = 600.0
+    # D2: how long after a deployment's end its machine names are watched.
+    watch_seconds: float = 86400.0
+    # F69: how long a machine with our prefix and no row may live.
+    stray_grace_seconds: float = 900.0
+    # D5, D10.
+    lease_seconds: float = 50.0
+    slice_seconds: float = 30.0
+    claim_seconds: float = 15.0
+    # D9: one pacer per key; Lambda allows one request a second and a launch each 12 s.
+    request_interval_seconds: float = 1.1
+    launch_interval_seconds: float = 13.0
+    heartbeat_seconds: float = 15.0
