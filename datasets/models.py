@@ -1,0 +1,88 @@
+"""Uploaded training data and the tokens by which machines fetch it."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class Dataset(models.Model):
+    """An uploaded file and what we found in it. Files never change; a new upload is a new row.
+
+    Paths are relative to the data folder. Only a ``ready`` one can be trained on.
+    """
+
+    class Status(models.TextChoices):
+        """Whether the data can be trained on."""
+
+        CHECKING = "checking", "Being checked"
+        READY = "ready", "Ready"
+        INVALID = "invalid", "Has errors"
+
+    class Format(models.TextChoices):
+        """The shape of the normalised rows."""
+
+        CHAT = "chat", "Chat"
+        PROMPT_COMPLETION = "prompt_completion", "Prompt and completion"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="datasets"
+    )
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=16, choices=Status, default=Status.CHECKING)
+    format = models.CharField(max_length=32, choices=Format, blank=True, default="")
+    rows = models.PositiveIntegerField(default=0)
+    tokens = models.PositiveBigIntegerField(null=True, blank=True, help_text="An estimate.")
+    sha256 = models.CharField(max_length=64)
+    size_bytes = models.PositiveBigIntegerField()
+    storage_path = models.CharField(max_length=255)
+    normalised_path = models.CharField(max_length=255, blank=True, default="")
+    normalised_sha256 = models.CharField(max_length=64, blank=True, default="")
+    normalised_size_bytes = models.PositiveBigIntegerField(default=0)
+    mapping = models.JSONField(null=True, blank=True)
+    findings = models.JSONField(default=list)
+    finding_totals = models.JSONField(default=dict)
+    methods = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "datasets"
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be trained on."""
+        return self.status == self.Status.READY
+
+
+class DownloadToken(models.Model):
+    """The right of one run to GET one dataset's normalised bytes for a while (T5, I16).
+
+    ``token`` is the SHA-256 of the token; the token itself is never stored.
+    """
+
+    token = models.CharField(primary_key=True, max_length=64)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    dataset = models.ForeignKey(
+        Dataset, on_delete=models.CASCADE, related_name="download_tokens"
+    )
+    run_id = models.CharField(max_length=64, db_index=True)
+    storage_path = models.CharField(max_length=255)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    uses = models.PositiveIntegerField(default=0)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "dataset_download_tokens"
+
+    def __str__(self) -> str:
+        return f"download for {self.run_id}"

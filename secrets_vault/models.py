@@ -1,0 +1,64 @@
+"""Sealed secrets: the keys users lend us, and the ones this installation made for itself."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from secrets_vault.fields import SecretField
+from secrets_vault.kinds import provider_choices
+
+
+class VaultEntry(models.Model):
+    """One user's key for one provider. The sealed text names both, so rows cannot be swapped (T8).
+
+    Read the key with ``services.open_secret`` only: the field holds the bound text, not the key.
+    """
+
+    class Status(models.TextChoices):
+        """What the last check with the provider said."""
+
+        UNCHECKED = "unchecked", "Not checked"
+        OK = "ok", "Works"
+        REFUSED = "refused", "Refused"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="vault_entries"
+    )
+    provider = models.CharField(max_length=32, choices=provider_choices)
+    label = models.CharField(max_length=100, blank=True, default="")
+    api_key_encrypted = SecretField(editable=False)
+    hint = models.CharField(max_length=4, blank=True, default="")
+    fingerprint = models.CharField(max_length=16)
+    status = models.CharField(max_length=16, choices=Status, default=Status.UNCHECKED)
+    status_message = models.CharField(max_length=300, blank=True, default="")
+    last_checked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "secrets_vault"
+        ordering = ["-created_at", "-id"]
+        verbose_name_plural = "vault entries"
+        constraints = [
+            models.UniqueConstraint(fields=["user", "provider"], name="one_key_per_provider")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} key ...{self.hint}"
+
+
+class InstallationSecret(models.Model):
+    """A secret this installation made for itself, such as its SSH key pair."""
+
+    name = models.CharField(max_length=100, unique=True)
+    value = SecretField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "installation_secrets"
+
+    def __str__(self) -> str:
+        return self.name
