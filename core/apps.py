@@ -8,3 +8,6 @@ class CoreConfig(AppConfig):
 
     name = "core"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from core.api import schema  # noqa: F401  # importing describes Bearer tokens to OpenAPI

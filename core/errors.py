@@ -111,6 +111,17 @@ class RateLimitedError(SlipwayError):
     type = "rate_limit_error"
     http_status = 429
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        code: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
 
 class ProviderError(SlipwayError):
     """A cloud refused, failed, or could not be reached (502)."""

@@ -1,0 +1,30 @@
+"""What a token may do: read, deploy, admin."""
+
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from core import tokens
+from core.errors import PermissionDeniedError
+from core.models import ApiToken
+
+
+class HasScope(BasePermission):
+    """Reading needs ``read``, everything else ``deploy``; people with a session may do all.
+
+    A view says otherwise by method: ``required_scopes = {"POST": "admin"}``.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not isinstance(request.auth, ApiToken):
+            return True
+        usual = "read" if request.method in SAFE_METHODS else "deploy"
+        needed = getattr(view, "required_scopes", {}).get(request.method, usual)
+        if not tokens.allows(request.auth, needed):
+            raise PermissionDeniedError(
+                f"This token lacks the scope {needed}.",
+                remedy=f"Make a token with the scope {needed}.",
+                code="E_SCOPE",
+            )
+        return True

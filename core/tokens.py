@@ -1,0 +1,95 @@
+"""API tokens for programs: made once, shown once, kept as a hash."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from core.errors import InvalidInputError
+from core.models import ApiToken
+from core.time import database_now
+
+PREFIX = "slw_"
+# Each scope includes the ones before it.
+SCOPES = ("read", "deploy", "admin")
+DEFAULT_SCOPES = ("read", "deploy")
+_LAST_USED_GRAIN = timedelta(minutes=1)
+
+
+def create_token(
+    user: User,
+    *,
+    name: str,
+    scopes: Sequence[str] = DEFAULT_SCOPES,
+    expires_at: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Make a token and return its row and the token itself, which is shown this once.
+
+    The token is ``slw_`` and 256 random bits in 43 URL-safe characters.
+    Raises: InvalidInputError for an unknown scope, none at all, or an expiry in the past.
+    """
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        raise InvalidInputError(
+            f"Unknown scope {unknown[0]!r}." if unknown else "A token needs at least one scope.",
+            remedy=f"Choose among {', '.join(SCOPES)}.",
+            param="scopes",
+        )
+    if expires_at is not None and expires_at <= database_now():
+        raise InvalidInputError(
+            "The expiry lies in the past.", remedy="Name a later time.", param="expires_at"
+        )
+    plaintext = PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken.objects.create(
+        user=user,
+        name=name,
+        prefix=plaintext[: len(PREFIX) + 4],
+        token_hash=_hash(plaintext),
+        scopes=[scope for scope in SCOPES if scope in scopes],
+        expires_at=expires_at.astimezone(UTC) if expires_at else None,
+    )
+    return token, plaintext
+
+
+def authenticate(plaintext: str) -> ApiToken | None:
+    """Return the token's row, or None when it is unknown, expired, revoked or its user inactive.
+
+    Every answer costs one hash and one query, whatever the text; expiry goes by the database's
+    clock (F78).
+    """
+    token = (
+        ApiToken.objects.select_related("user")
+        .filter(token_hash=_hash(plaintext))
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
+        .filter(revoked_at__isnull=True, user__is_active=True)
+        .first()
+    )
+    if token is not None:
+        _note_use(token)
+    return token
+
+
+def revoke(token: ApiToken) -> None:
+    """End the token now; ending it again changes nothing."""
+    ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=Now())
+
+
+def allows(token: ApiToken, scope: str) -> bool:
+    """Say whether the token holds ``scope`` or one that includes it."""
+    needed = SCOPES.index(scope)
+    return any(SCOPES.index(held) >= needed for held in token.scopes if held in SCOPES)
+
+
+def _hash(plaintext: str) -> str:
+    return hashlib.sha256(plaintext.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _note_use(token: ApiToken) -> None:
+    # At most one write a minute: a polling program must not turn every read into a write.
+    ApiToken.objects.filter(pk=token.pk).filter(
+        Q(last_used_at__isnull=True) | Q(last_used_at__lt=Now() - _LAST_USED_GRAIN)
+    ).update(last_used_at=Now())
