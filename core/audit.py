@@ -26,7 +26,7 @@ def record(
         actor_id=known.pk if known else None,
         who=known.get_username() if known else SYSTEM,
         action=action,
-        object_type=obj._meta.label_lower if obj is not None else "",
+        object_type=type(obj).__name__ if obj is not None else "",
         object_id=str(obj.pk) if obj is not None else "",
         data=data,
     )

@@ -1,5 +1,6 @@
 """Finding a user's own objects, so that nobody else's can be told from unknown ones (I18, T2)."""
 
+import re
 from typing import TypeVar
 from uuid import UUID
 
@@ -24,13 +25,13 @@ def get_owned(
     ``owner`` is the path to the user, such as ``job__user``.
     Raises: NotFoundError for unknown ids, malformed ids and other people's objects alike.
     """
-    queryset = objects if isinstance(objects, QuerySet) else objects._default_manager.all()
+    queryset = objects if isinstance(objects, QuerySet) else QuerySet(objects)
     try:
         found = queryset.filter(**{owner: user.pk, "pk": pk}).first()
     except (ValueError, ValidationError, OverflowError):
         found = None
     if found is None:
-        kind = str(queryset.model._meta.verbose_name)
+        kind = re.sub(r"(?<!^)(?=[A-Z])", " ", queryset.model.__name__).lower()
         raise NotFoundError(
             f"There is no such {kind}.", remedy="Check the id, or list what you have."
         )

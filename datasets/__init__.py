@@ -1,0 +1,1 @@
+"""Training data: upload, validation, normalised rows, signed download."""

@@ -67,12 +67,8 @@ class DownloadToken(models.Model):
     """
 
     token = models.CharField(primary_key=True, max_length=64)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
-    )
-    dataset = models.ForeignKey(
-        Dataset, on_delete=models.CASCADE, related_name="download_tokens"
-    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="download_tokens")
     run_id = models.CharField(max_length=64, db_index=True)
     storage_path = models.CharField(max_length=255)
     expires_at = models.DateTimeField()

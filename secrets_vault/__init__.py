@@ -1,0 +1,1 @@
+"""The vault: sealed provider keys that only their owner can use."""

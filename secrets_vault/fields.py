@@ -4,6 +4,8 @@ The library hands back the raw column when the key is wrong, and encrypts it aga
 secret is lost without a word (libraries.md section 3, each pitfall measured there).
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from cryptography.fernet import InvalidToken
@@ -54,10 +56,10 @@ class SecretField(EncryptedTextField):  # type: ignore[misc]  # the library has 
         sealed: str | None = super().get_db_prep_save(value, connection)
         return sealed
 
-    def get_lookup(self, lookup_name: str) -> type["Lookup[Any]"] | None:
+    def get_lookup(self, lookup_name: str) -> type[Lookup[Any]] | None:
         if lookup_name != "isnull":
             raise FieldError(f"{self.name} is sealed: only isnull can be looked up.")
-        found: type["Lookup[Any]"] | None = super().get_lookup(lookup_name)
+        found: type[Lookup[Any]] | None = super().get_lookup(lookup_name)
         return found
 
     def get_transform(self, lookup_name: str) -> type[Transform] | None:

@@ -40,7 +40,7 @@ def error_responses(*statuses: int) -> dict[int, type[ErrorSerializer]]:
 
     Use: ``@extend_schema(responses={201: VaultEntrySerializer, **error_responses(400, 409)})``.
     """
-    return {status: ErrorSerializer for status in sorted({401, 403, *statuses})}
+    return dict.fromkeys(sorted({401, 403, *statuses}), ErrorSerializer)
 
 
 class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -1,0 +1,89 @@
+"""From a vault entry to a provider, and from a machine to its SSH target: the only place where
+keys are opened for use.
+"""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from core.errors import InvalidInputError
+from deployments.models import Deployment, Machine
+from deployments.pacer import DatabasePacer
+from deployments.providers import PROVIDERS
+from deployments.providers.base import Capabilities, Endpoint, Provider
+from deployments.remote import KeyPair, SshTarget, generate_key_pair, public_key_of
+from secrets_vault.models import VaultEntry
+from secrets_vault.services import installation_secret, open_secret
+
+LOGIN_KEY_NAME = "ssh-login-key"
+# Reads share a task of 50 s with a launch of 30 s, so they get less.
+READ_TIMEOUT_SECONDS = 15
+
+
+def provider_class(platform: str) -> type[Provider]:
+    """Return the provider of a platform; raises InvalidInputError naming those there are."""
+    if platform not in PROVIDERS:
+        raise InvalidInputError(
+            f"There is no platform named {platform}.",
+            remedy=f"Choose one of: {', '.join(sorted(PROVIDERS))}.",
+            param="platform",
+        )
+    return PROVIDERS[platform]
+
+
+def capabilities(platform: str) -> Capabilities:
+    """Return what a platform can do."""
+    return provider_class(platform).capabilities
+
+
+def endpoint(platform: str) -> Endpoint:
+    """Return where a platform's API and machines answer; settings win over the vendor's own."""
+    prefix = platform.upper()
+    vendor = provider_class(platform).default_endpoint()
+    return Endpoint(
+        base_url=getattr(settings, f"{prefix}_API_BASE_URL", "") or vendor.base_url,
+        ssh_port=getattr(settings, f"{prefix}_SSH_PORT", vendor.ssh_port),
+        ssh_user=getattr(settings, f"{prefix}_SSH_USER", vendor.ssh_user),
+        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        launch_timeout_seconds=settings.TIMING.launch_timeout_seconds,
+    )
+
+
+def provider_for(entry: VaultEntry) -> Provider:
+    """Return a client that calls with this key; raises SecretUnreadableError, never calls wrong."""
+    return provider_class(entry.provider)(
+        api_key=open_secret(entry),
+        endpoint=endpoint(entry.provider),
+        pacer=DatabasePacer(entry, timing=settings.TIMING),
+    )
+
+
+def login_key() -> KeyPair:
+    """Return the key pair this installation logs in with (T19): LAMBDA_SSH_KEY_PATH, or our own."""
+    if settings.LAMBDA_SSH_KEY_PATH:
+        private = Path(settings.LAMBDA_SSH_KEY_PATH).read_text(encoding="utf-8")
+    else:
+        private = installation_secret(
+            LOGIN_KEY_NAME, lambda: generate_key_pair("slipway").private_key
+        )
+    return KeyPair(private_key=private, public_key=public_key_of(private))
+
+
+def users_own_key(deployment: Deployment, provider: Provider) -> tuple[str, ...]:
+    """Return the public key the user asked to be added for their own log-in, if any."""
+    name = deployment.config.get("ssh_key_name")
+    return (provider.ssh_public_key(str(name)),) if name else ()
+
+
+def ssh_target(machine: Machine) -> SshTarget:
+    """Return how to reach a machine: its newest address, its pinned host key."""
+    if not machine.seen_ip:
+        raise InvalidInputError(f"{machine.name} has no address yet.")
+    where = endpoint(machine.platform)
+    return SshTarget(
+        host=machine.seen_ip,
+        port=where.ssh_port,
+        user=where.ssh_user,
+        private_key=login_key().private_key,
+        host_key=machine.host_public_key,
+    )

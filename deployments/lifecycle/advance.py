@@ -1,0 +1,149 @@
+"""One tick of one deployment: take the lease, decide, do one thing, save (D4)."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F
+
+from core.errors import SlipwayError
+from core.time import database_now
+from deployments.lifecycle import booting, collecting, launching, preparing, terminating, training
+from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
+from deployments.lifecycle.decide import Situation, decide
+from deployments.lifecycle.lease import Lease, LeaseLostError
+from deployments.models import Artifact, Deployment, Machine, RunState
+from deployments.timing import Timing
+
+logger = logging.getLogger(__name__)
+
+# A tick follows at most this many row changes that need nothing from outside.
+MAX_RECORDS = 12
+# F10: from so many failed ticks on, the deployment asks for attention; it is still ticked.
+ATTENTION_AFTER = 5
+
+Performer = Callable[[Lease, Machine | None], float]
+
+PERFORM: dict[Effect, Performer] = {
+    Effect.LAUNCH: launching.launch,
+    Effect.TERMINATE: terminating.terminate,
+    Effect.LOG_IN: booting.log_in,
+    Effect.PREPARE: preparing.prepare,
+    Effect.FOLLOW: training.follow,
+    Effect.COLLECT: collecting.collect,
+}
+
+
+def advance(deployment_id: object, *, may_block: bool) -> Effect | None:
+    """Do the next step of a deployment; harmless when repeated, late, or concurrent.
+
+    ``may_block`` says whether this worker may speak SSH. Returns the effect that waits for one
+    that may, or None.
+    """
+    timing: Timing = settings.TIMING
+    purpose = "ssh" if may_block else "tick"
+    lease = Lease.take(deployment_id, purpose=purpose, seconds=timing.lease_seconds)
+    if lease is None:
+        return None
+    try:
+        delay, waiting_effect = _step(lease, may_block=may_block, timing=timing)
+    except LeaseLostError:
+        return None
+    # A tick never raises: a poison row must not stop the others (F10, D10).
+    except Exception as error:
+        logger.exception("Tick of deployment %s failed", deployment_id)
+        _note_failed_tick(lease, error)
+        delay, waiting_effect = min(60.0, 5.0 * (lease.deployment.failed_ticks + 1)), None
+    # Read the clock again: the effect took time of its own.
+    next_tick = None if delay is None else database_now() + timedelta(seconds=delay)
+    lease.release(next_tick_at=next_tick)
+    return waiting_effect
+
+
+def _step(lease: Lease, *, may_block: bool, timing: Timing) -> tuple[float | None, Effect | None]:
+    """Follow records until an effect or a rest; return the delay and an effect not for us."""
+    for _ in range(MAX_RECORDS):
+        action = decide(observe(lease, timing=timing))
+        if isinstance(action, Record):
+            _write(lease, action)
+            continue
+        return _perform(lease, action, may_block=may_block, timing=timing)
+    return 0.0, None
+
+
+def _perform(
+    lease: Lease, action: Action, *, may_block: bool, timing: Timing
+) -> tuple[float | None, Effect | None]:
+    if isinstance(action, Rest):
+        _note_good_tick(lease)
+        return action.seconds, None
+    if not isinstance(action, Do):
+        raise TypeError(f"not an action: {action}")
+    if action.effect.may_block and not may_block:
+        # Should the hand-over get lost, the ticker claims this row again.
+        return timing.claim_seconds, action.effect
+    try:
+        delay = PERFORM[action.effect](lease, action.machine)
+    except SlipwayError as error:
+        # What a cloud or a machine answers badly is told and tried again at the next tick.
+        logger.warning("%s of %s: %s", action.effect, lease.deployment.pk, error.message)
+        _note_failed_tick(lease, error)
+        return timing.poll_seconds, None
+    _note_good_tick(lease)
+    return delay, None
+
+
+def observe(lease: Lease, *, timing: Timing) -> Situation:
+    """Read the rows a decision needs, fresh."""
+    deployment = Deployment.objects.select_related("job").get(pk=lease.deployment.pk)
+    lease.deployment = deployment
+    lease.now = database_now()
+    machines = tuple(deployment.machines.order_by("attempt", "node"))
+    newest = machines[-1] if machines else None
+    run = RunState.objects.filter(machine=newest).first() if newest else None
+    home = Artifact.objects.filter(machine=newest, kind="adapter").exists() if newest else False
+    return Situation(
+        deployment=deployment,
+        machines=machines,
+        run=run,
+        adapter_home=home,
+        now=lease.now,
+        timing=timing,
+    )
+
+
+def _write(lease: Lease, record: Record) -> None:
+    event = lease.event(
+        record.kind, record.message, machine=record.machine, data=record.data, to=record.to
+    )
+    lease.write(
+        deployment=record.deployment,
+        machine=record.machine,
+        machine_changes=record.machine_changes,
+        event=event,
+        to=record.to,
+    )
+
+
+def _note_failed_tick(lease: Lease, error: Exception) -> None:
+    rows = Deployment.objects.filter(pk=lease.deployment.pk)
+    rows.update(failed_ticks=F("failed_ticks") + 1)
+    lease.deployment.refresh_from_db(fields=["failed_ticks", "attention"])
+    if lease.deployment.failed_ticks < ATTENTION_AFTER or lease.deployment.attention:
+        return
+    attention = {
+        "code": getattr(error, "code", "E_INTERNAL"),
+        "message": f"The last {ATTENTION_AFTER} tries to go on failed: {error}"[:1000],
+        "remedy": getattr(error, "remedy", "") or "Read the server's log. We go on trying.",
+        "kind": "failed_ticks",
+    }
+    rows.update(attention=attention)
+
+
+def _note_good_tick(lease: Lease) -> None:
+    if lease.deployment.failed_ticks:
+        rows = Deployment.objects.filter(pk=lease.deployment.pk)
+        rows.update(failed_ticks=0)
+        if (lease.deployment.attention or {}).get("kind") == "failed_ticks":
+            rows.update(attention=None)

@@ -1,0 +1,208 @@
+"""Collecting: the adapter comes home, file by named file, and counts only once it was read back.
+
+Nothing from the machine is unpacked, unpickled or trusted: names come from a checked list, sizes
+are capped, each file's sha256 is compared with the manifest's after reading it back (F59 to F62).
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import tarfile
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from core.errors import SlipwayError
+from core.time import database_now
+from deployments import clouds
+from deployments.lifecycle.lease import Lease
+from deployments.models import Artifact, Machine
+from deployments.remote import Remote, connect
+from deployments.run_log import listed_files
+from deployments.timing import Timing
+from deployments.training.job_file import run_folder
+
+ALLOWED_NAME = re.compile(r"adapter/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.(safetensors|json|jinja|txt|model|md)")
+MANIFEST_LIMIT_BYTES = 1024 * 1024
+TOTAL_LIMIT_BYTES = 64 * 1024**3
+MAX_FILES = 100
+
+
+class BadArtifactError(SlipwayError):
+    """What the machine offers as an adapter is not one (F59, F62)."""
+
+    code = "E_NO_ADAPTER"
+
+
+def collect(lease: Lease, machine: Machine | None) -> float:
+    """Bring home what a slice allows; the last slice checks, keeps and records the adapter."""
+    if machine is None:
+        raise ValueError("no machine to collect from")
+    timing: Timing = settings.TIMING
+    deadline = time.monotonic() + timing.slice_seconds
+    folder = artifact_folder(machine)
+    try:
+        with connect(clouds.ssh_target(machine)) as remote:
+            files = read_manifest(remote, machine)
+            if not _download_all(remote, machine, files, folder=folder, deadline=deadline):
+                return 0.0
+        check_safetensors(folder / "adapter")
+    except BadArtifactError as error:
+        _refuse(lease, machine, error)
+        return 0.0
+    archive = pack(folder)
+    _record(lease, machine, files, archive=archive)
+    return 0.0
+
+
+def artifact_folder(machine: Machine) -> Path:
+    """Return where a machine's artifacts are kept, below the data folder."""
+    data_dir: Path = settings.SLIPWAY_DATA_DIR
+    return data_dir / "artifacts" / str(machine.deployment.job_id) / machine.name
+
+
+def read_manifest(remote: Remote, machine: Machine) -> list[dict[str, object]]:
+    """Return the adapter's files as the machine lists them; raises BadArtifactError."""
+    path = f"{run_folder(machine.name)}/manifest.json"
+    text = remote.read(path, offset=0, limit=MANIFEST_LIMIT_BYTES)
+    try:
+        manifest = json.loads(text)
+    except ValueError:
+        raise BadArtifactError("The machine's manifest is not JSON.") from None
+    listed = listed_files(manifest.get("files") if isinstance(manifest, dict) else None)
+    files = [file for file in listed if ALLOWED_NAME.fullmatch(str(file["name"]))]
+    total = sum(int(str(file["size"])) for file in files)
+    if not any(str(file["name"]).endswith(".safetensors") for file in files):
+        raise BadArtifactError("Training ended, but it left no usable adapter.")
+    if len(files) > MAX_FILES or total > TOTAL_LIMIT_BYTES:
+        raise BadArtifactError(f"The adapter is too large: {len(files)} files, {total} bytes.")
+    return files
+
+
+def _download_all(
+    remote: Remote,
+    machine: Machine,
+    files: list[dict[str, object]],
+    *,
+    folder: Path,
+    deadline: float,
+) -> bool:
+    """Download, resuming where the last slice ended; True when every file is home and checked."""
+    for file in files:
+        name, size, digest = str(file["name"]), int(str(file["size"])), str(file["sha256"])
+        target = folder / name
+        if target.exists() and sha256_of(target) == digest:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = target.with_name(target.name + ".part")
+        source = f"{run_folder(machine.name)}/output/{name}"
+        if not remote.download(source, part, size=size, deadline=deadline):
+            return False
+        if sha256_of(part) != digest:
+            part.unlink()
+            raise SlipwayError(
+                f"{name} arrived with another sha256 than the machine listed.",
+                code="E_CHECKSUM",
+                remedy="We bring it again.",
+            )
+        keep(part, target)
+    return True
+
+
+def keep(part: Path, target: Path) -> None:
+    """Make a finished file durable under its name: flush, rename, flush the folder (I11)."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file as read back from disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_safetensors(folder: Path) -> None:
+    """Raise BadArtifactError unless every safetensors file has a sound header with tensors (F59).
+
+    Format: 8 bytes little-endian header length, JSON header, data. Source: safetensors README.
+    """
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= 100_000_000 or 8 + length > path.stat().st_size:
+                raise BadArtifactError(f"{path.name} is not a safetensors file.")
+            try:
+                header = json.loads(file.read(length))
+            except ValueError:
+                raise BadArtifactError(f"{path.name} has no readable header.") from None
+        if not any(key != "__metadata__" for key in header):
+            raise BadArtifactError(f"{path.name} holds no weights.")
+
+
+def pack(folder: Path) -> Path:
+    """Pack the adapter as adapter.tar.gz with the same bytes each time; return the archive."""
+    target = folder / "adapter.tar.gz"
+    part = target.with_name("adapter.tar.gz.part")
+    with part.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+        with tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive:
+            for path in sorted((folder / "adapter").iterdir()):
+                entry = tarfile.TarInfo(f"adapter/{path.name}")
+                entry.size, entry.mode = path.stat().st_size, 0o644
+                with path.open("rb") as file:
+                    archive.addfile(entry, file)
+    keep(part, target)
+    return target
+
+
+def _record(
+    lease: Lease, machine: Machine, files: list[dict[str, object]], *, archive: Path
+) -> None:
+    lease.now = database_now()
+    data_dir: Path = settings.SLIPWAY_DATA_DIR
+    size = archive.stat().st_size
+    lease.write(
+        event=lease.event(
+            "adapter_home",
+            f"The adapter is home: {len(files)} files, each sha256 checked.",
+            machine=machine,
+            data={"size_bytes": size},
+        )
+    )
+    Artifact.objects.get_or_create(
+        machine=machine,
+        kind="adapter",
+        defaults={
+            "job": machine.deployment.job,
+            "deployment": machine.deployment,
+            "name": "adapter.tar.gz",
+            "path": str(archive.relative_to(data_dir)),
+            "size_bytes": size,
+            "sha256": sha256_of(archive),
+            "files": files,
+            "saved_at": lease.now,
+        },
+    )
+
+
+def _refuse(lease: Lease, machine: Machine, error: BadArtifactError) -> None:
+    lease.now = database_now()
+    fault = {
+        "code": error.code,
+        "message": error.message,
+        "remedy": "Read the end of the run's log for the reason.",
+        "retryable": False,
+    }
+    lease.write(
+        machine=machine,
+        machine_changes={"fault": fault},
+        event=lease.event("no_adapter", error.message, machine=machine),
+    )

@@ -1,0 +1,185 @@
+"""Launching: the best allowed offer, intent first, then one call (D1)."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from django.conf import settings
+
+from core.errors import ProviderError
+from core.installation import installation_id
+from core.time import database_now
+from deployments import clouds, costs
+from deployments.lifecycle import faults
+from deployments.lifecycle.lease import Lease
+from deployments.models import CloudSnapshot, Machine
+from deployments.models.deployments import LaunchState, Status
+from deployments.providers.base import Launched, LaunchRequest, LaunchResult, Offer, Refused
+from deployments.remote import KeyPair, generate_key_pair
+from deployments.timing import Timing
+
+
+def launch(lease: Lease, machine: Machine | None) -> float:
+    """Rent the best allowed offer not yet refused in this round; return when to look again.
+
+    The intent is committed before the call, so that a crash anywhere leaves a name to settle by.
+    """
+    timing: Timing = settings.TIMING
+    provider = clouds.provider_for(lease.deployment.vault_entry)
+    offer = _best_offer(lease, provider.offers())
+    if offer is None:
+        _wait_for_capacity(lease)
+        return timing.capacity_retry_seconds
+    if not _budget_allows(lease, offer, timing=timing):
+        _give_up_for_money(lease)
+        return 0.0
+    ssh_key_name = provider.ensure_ssh_key(clouds.login_key().public_key)
+    authorized = clouds.users_own_key(lease.deployment, provider)
+    host_key = generate_key_pair("slipway-machine")
+    lease.renew(purpose="launch", seconds=timing.lease_seconds)
+    intent = _intend(lease, offer, host_key=host_key)
+    request = LaunchRequest(
+        name=intent.name,
+        instance_type=offer.instance_type,
+        region=offer.region,
+        ssh_key_name=ssh_key_name,
+        host_private_key=host_key.private_key,
+        host_public_key=host_key.public_key,
+        authorized_keys=authorized,
+    )
+    _save(lease, intent, provider.launch(request))
+    CloudSnapshot.objects.filter(vault_entry=intent.vault_entry).update(
+        next_list_at=database_now()
+    )
+    return 0.0
+
+
+def allowed_offers(
+    offers: list[Offer], *, instance_type: str, region: str, max_hourly_price: Decimal
+) -> list[Offer]:
+    """Return the free offers a request allows, cheapest first; "auto" allows any."""
+    return [
+        offer
+        for offer in sorted(offers, key=lambda offer: (offer.hourly_price_usd, offer.region))
+        if offer.available
+        and instance_type in ("auto", offer.instance_type)
+        and region in ("auto", offer.region)
+        and offer.hourly_price_usd <= max_hourly_price
+    ]
+
+
+def _best_offer(lease: Lease, offers: list[Offer]) -> Offer | None:
+    d = lease.deployment
+    refused = set(
+        d.machines.filter(
+            launch_state=LaunchState.REFUSED,
+            requested_at__gte=d.round_started_at or d.created_at,
+            refusal__reason="capacity",
+        ).values_list("instance_type", "region")
+    )
+    # F26: after a bad machine, other regions come first.
+    bad_regions = set(d.machines.filter(fault__isnull=False).values_list("region", flat=True))
+    allowed = allowed_offers(
+        offers,
+        instance_type=str(d.config.get("instance_type", "auto")),
+        region=str(d.config.get("region", "auto")),
+        max_hourly_price=d.max_hourly_price,
+    )
+    left = [o for o in allowed if (o.instance_type, o.region) not in refused]
+    left.sort(key=lambda o: (o.hourly_price_usd, o.region in bad_regions))
+    return left[0] if left else None
+
+
+def _wait_for_capacity(lease: Lease) -> None:
+    message = "No allowed machine is free now."
+    to = Status.WAITING_FOR_CAPACITY
+    lease.write(event=lease.event("no_capacity", message, to=to), to=to)
+
+
+def _budget_allows(lease: Lease, offer: Offer, *, timing: Timing) -> bool:
+    spent = sum((m.accrued_usd(lease.now) for m in lease.deployment.machines.all()), Decimal(0))
+    quantum_seconds = 60
+    needed = costs.reserve(
+        offer.hourly_price_usd, timing=timing, quantum_seconds=quantum_seconds
+    ) + costs.rent(offer.hourly_price_usd, seconds=1, quantum_seconds=quantum_seconds)
+    return spent + needed < lease.deployment.budget_limit
+
+
+def _give_up_for_money(lease: Lease) -> None:
+    why = faults.over_budget(str(lease.deployment.budget_limit))
+    to = Status.TERMINATING
+    lease.write(
+        deployment={"outcome": Status.FAILED, "error": why},
+        event=lease.event("ending", why["message"], to=to),
+        to=to,
+    )
+
+
+def machine_name(lease: Lease, *, attempt: int, node: int) -> str:
+    """Return the name that is the launch's idempotency key (D1): at most 57 characters."""
+    epoch = int(lease.now.timestamp())
+    return f"{installation_id()}-{lease.deployment.pk.hex[:8]}-a{attempt}-n{node}-t{epoch}"
+
+
+def _intend(lease: Lease, offer: Offer, *, host_key: KeyPair) -> Machine:
+    d = lease.deployment
+    newest = d.machines.order_by("-attempt").first()
+    attempt = newest.attempt + 1 if newest else 1
+    machine = Machine(
+        deployment=d,
+        vault_entry=d.vault_entry,
+        attempt=attempt,
+        name=machine_name(lease, attempt=attempt, node=0),
+        platform=offer.platform,
+        instance_type=offer.instance_type,
+        region=offer.region,
+        description=offer.description,
+        gpu_count=offer.gpu_count,
+        vram_gib=offer.vram_gib,
+        architecture=offer.architecture,
+        hourly_price=offer.hourly_price_usd,
+        billing_quantum_seconds=clouds.capabilities(offer.platform).billing_quantum_seconds,
+        host_public_key=host_key.public_key,
+        requested_at=lease.now,
+    )
+    price = offer.hourly_price_usd.quantize(Decimal("0.01"))
+    event = lease.event(
+        "launch_requested",
+        f"Asking for {offer.description} in {offer.region} at ${price} an hour.",
+        data={"name": machine.name},
+    )
+    lease.write(create=machine, event=event)
+    return machine
+
+
+def _save(lease: Lease, machine: Machine, result: LaunchResult) -> None:
+    lease.now = max(database_now(), machine.requested_at + timedelta(microseconds=1))
+    if isinstance(result, Launched):
+        changes: dict[str, object] = {
+            "launch_state": LaunchState.LAUNCHED,
+            "instance_id": result.instance_id,
+        }
+        kind, message = "launched", "The cloud accepted the launch."
+    elif isinstance(result, Refused):
+        changes = {
+            "launch_state": LaunchState.REFUSED,
+            "billed_usd": Decimal(0),
+            "refusal": {
+                "reason": result.reason,
+                "retry_after_seconds": result.retry_after_seconds,
+                **_words(result.error),
+            },
+        }
+        kind, message = "refused", f"{result.error.message} Nothing was started."
+    else:
+        changes = {"launch_state": LaunchState.UNKNOWN}
+        kind, message = "unclear", f"Confirming with the cloud: {result.detail}"
+    changes["launch_ended_at"] = lease.now
+    lease.write(
+        machine=machine,
+        machine_changes=changes,
+        event=lease.event(kind, message, machine=machine),
+    )
+
+
+def _words(error: ProviderError) -> dict[str, object]:
+    return {"code": error.code, "message": error.message, "remedy": error.remedy}

@@ -1,0 +1,126 @@
+"""Preparing: the bundle, the data and the base model go to the machine; the agent starts once."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from core.time import database_now
+from datasets.services import mint_token, open_normalised
+from deployments import base_models, clouds
+from deployments.lifecycle.lease import Lease
+from deployments.models import Machine, RunState
+from deployments.remote import Remote, connect
+from deployments.timing import Timing
+from deployments.training import commands
+from deployments.training.job_file import PAYLOAD_FILES, build_job, run_folder
+
+
+def prepare(lease: Lease, machine: Machine | None) -> float:
+    """Bring what is missing within one slice, then start the agent; repeat until it runs.
+
+    Every step leaves the same end state when repeated (F34, F39), so a cut or a crash costs
+    only time. Returns when to look again.
+    """
+    if machine is None:
+        raise ValueError("no machine to prepare")
+    timing: Timing = settings.TIMING
+    deadline = time.monotonic() + timing.slice_seconds
+    with connect(clouds.ssh_target(machine)) as remote:
+        if not _bring_files(remote, machine, deadline=deadline):
+            return 0.0
+        folder = run_folder(machine.name)
+        job = json.dumps(_job(machine), indent=2, sort_keys=True).encode()
+        remote.write(f"{folder}/job.json", job, mode=0o600)
+        started = remote.run(commands.start_agent(machine.name), timeout_seconds=20)
+    if started.exit_status is None:
+        # Unknown outcome: the start is idempotent, so the next tick asks again (F39).
+        return timing.poll_seconds
+    if started.exit_status != 0:
+        raise commands.start_failed(started.stderr or started.stdout)
+    lease.now = database_now()
+    RunState.objects.get_or_create(machine=machine)
+    lease.write(
+        machine=machine,
+        machine_changes={"agent_started_at": lease.now},
+        event=lease.event("agent_started", "The agent runs on the machine.", machine=machine),
+    )
+    return min(1.0, timing.poll_seconds)
+
+
+def _bring_files(remote: Remote, machine: Machine, *, deadline: float) -> bool:
+    folder = run_folder(machine.name)
+    for name, path, mode in PAYLOAD_FILES:
+        remote.write(f"{folder}/{name}", path.read_bytes(), mode=mode)
+    if not bring_base_model(remote, machine, deadline=deadline):
+        return False
+    if settings.APP_URL:
+        return True
+    return bring_dataset(remote, machine, deadline=deadline)
+
+
+def bring_base_model(remote: Remote, machine: Machine, *, deadline: float) -> bool:
+    """Upload a local base model, file by file; True when all of it is there."""
+    local = base_models.local_folder(machine.deployment.job.model_name)
+    if local is None:
+        return True
+    folder = run_folder(machine.name)
+    return all(
+        remote.upload(
+            path,
+            f"{folder}/base_model/{path.name}",
+            sha256=_sha256(path),
+            deadline=deadline,
+        )
+        for path in base_models.files(local)
+    )
+
+
+def bring_dataset(remote: Remote, machine: Machine, *, deadline: float) -> bool:
+    """Upload the dataset snapshot; True when all of it is there and its sha256 matches."""
+    dataset = machine.deployment.job.dataset
+    return remote.upload(
+        open_normalised(dataset),
+        f"{run_folder(machine.name)}/data/dataset.jsonl",
+        sha256=dataset.normalised_sha256,
+        deadline=deadline,
+    )
+
+
+def _job(machine: Machine) -> dict[str, object]:
+    timing: Timing = settings.TIMING
+    deployment = machine.deployment
+    job = deployment.job
+    dataset = job.dataset
+    url = None
+    if settings.APP_URL:
+        # F36: minted when the machine is ready, so a slow boot does not use up its two hours.
+        token = mint_token(dataset, run_id=machine.name)
+        url = f"{settings.APP_URL}/api/datasets/download?token={token}"
+    return build_job(
+        run_id=machine.name,
+        recipe=job.config,
+        base_model=base_models.for_job(job.model_name, revision=job.config.get("revision")),
+        dataset={
+            "sha256": dataset.normalised_sha256,
+            "rows": dataset.rows,
+            "size_bytes": dataset.normalised_size_bytes,
+            "format": dataset.format,
+            "url": url,
+        },
+        deadline_seconds=float(deployment.max_hours) * 3600,
+        heartbeat_seconds=timing.heartbeat_seconds,
+        allow_cpu=settings.ALLOW_CPU_MACHINES,
+        expected={
+            "gpu_count": machine.gpu_count,
+            "vram_gib": machine.vram_gib,
+            "architecture": machine.architecture,
+        },
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,267 @@
+"""The run log of a machine, taken into the database: each (machine, sequence number) once.
+
+What arrives is data from a machine we rent, not from us: sizes are capped, names and numbers
+checked, times are ours (F42, T3).
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from core.time import database_now
+from deployments.models import Checkpoint, LogLine, Machine, Metric, RunState
+
+MAX_LINE_BYTES = 65536
+MAX_VALUES = 100
+MAX_STEP = 2**31 - 1
+METRIC_NAME = re.compile(r"[A-Za-z0-9_./@%:-]{1,100}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+LEVELS = frozenset({"debug", "info", "warning", "error"})
+REQUESTS = frozenset({"dataset", "base_model"})
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How far the log is now, and how many events were new."""
+
+    accepted_through: int
+    new_events: int
+
+
+def parse_lines(chunk: bytes) -> tuple[list[JsonObject], int]:
+    """Return the events of the complete lines in ``chunk`` and how many bytes those lines are.
+
+    A line that is not one JSON object with a sequence number is passed over: nothing that a
+    machine writes may stop the reading.
+    """
+    end = chunk.rfind(b"\n") + 1
+    if end == 0 and len(chunk) >= MAX_LINE_BYTES:
+        # A line without an end would hold up the log for ever: skip what is there of it.
+        return [], len(chunk)
+    events = []
+    for line in chunk[:end].split(b"\n"):
+        if not line or len(line) > MAX_LINE_BYTES:
+            continue
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(event, dict) and _whole(event.get("seq")) is not None:
+            events.append(event)
+    return events, end
+
+
+def ingest(
+    machine: Machine, events: Iterable[JsonObject], *, log_offset: int | None = None
+) -> Taken:
+    """Take the events that are new, in order of their numbers; repeat at will (I10).
+
+    ``log_offset`` is where the pull goes on reading; it moves in the same transaction.
+    """
+    now = database_now()
+    with transaction.atomic():
+        run, _ = RunState.objects.select_for_update().get_or_create(machine=machine)
+        before = run.accepted_through
+        new = sorted(
+            (event for event in events if (_whole(event.get("seq")) or 0) > before),
+            key=lambda event: int(event["seq"]),
+        )
+        taken = 0
+        for event in new:
+            if int(event["seq"]) <= run.accepted_through:
+                continue
+            run.accepted_through = int(event["seq"])
+            handler = _HANDLERS.get(str(event.get("kind")))
+            if handler is not None:
+                handler(machine, run, event, now)
+            taken += 1
+        if log_offset is not None:
+            run.log_offset = max(run.log_offset, log_offset)
+        if taken:
+            run.news_at = now
+            run.silent_seconds = 0
+        run.save()
+    return Taken(accepted_through=run.accepted_through, new_events=taken)
+
+
+def _phase(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    run.phase = _text(event.get("phase"), limit=40)
+    run.phase_detail = _text(event.get("detail"), limit=300)
+    run.phase_since = now
+
+
+def _log(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    level = str(event.get("level"))
+    LogLine.objects.create(
+        job=machine.deployment.job,
+        machine=machine,
+        seq=run.accepted_through,
+        at=now,
+        level=level if level in LEVELS else "info",
+        source=_text(event.get("source"), limit=20),
+        text=_text(event.get("text"), limit=4000),
+    )
+
+
+def _metrics(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    _progress(machine, run, event, now)
+    step, values = _whole(event.get("step"), limit=MAX_STEP), event.get("values")
+    if step is None or not isinstance(values, dict):
+        return
+    rows = [
+        Metric(
+            job=machine.deployment.job,
+            machine=machine,
+            name=name,
+            step=step,
+            value=_finite(value),
+            at=now,
+        )
+        for name, value in list(values.items())[:MAX_VALUES]
+        if METRIC_NAME.fullmatch(str(name))
+    ]
+    Metric.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["job", "name", "step"],
+        update_fields=["machine", "value", "at"],
+    )
+
+
+def _progress(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    step = _whole(event.get("step"), limit=MAX_STEP)
+    total = _whole(event.get("total_steps"), limit=MAX_STEP)
+    if step is not None and step != run.step:
+        run.step = step
+        run.stepped_at = now
+        run.first_step_at = run.first_step_at or now
+    if total is not None:
+        run.total_steps = total
+    epoch = _finite(event.get("epoch"))
+    if epoch is not None:
+        run.epoch = epoch
+
+
+def _heartbeat(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    run.heartbeat = _small_object(event)
+
+
+def _environment(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    run.environment = _small_object(event)
+
+
+def _checkpoint(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    step = _whole(event.get("step"), limit=MAX_STEP)
+    if step is None:
+        return
+    Checkpoint.objects.update_or_create(
+        machine=machine,
+        step=step,
+        defaults={
+            "job": machine.deployment.job,
+            "path": _text(event.get("path"), limit=300),
+            "size_bytes": _whole(event.get("size_bytes")) or 0,
+            "files": listed_files(event.get("files")),
+            "at": now,
+        },
+    )
+
+
+def _request(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    wanted = str(event.get("request"))
+    if wanted in REQUESTS and wanted not in run.requests:
+        run.requests = [*run.requests, wanted]
+
+
+def _error(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    run.error = {
+        "code": _text(event.get("code"), limit=40) or "E_TRAINING",
+        "message": _text(event.get("message"), limit=2000),
+        "remedy": _text(event.get("remedy"), limit=1000),
+        "retryable": event.get("retryable") is True,
+    }
+
+
+def _exit(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    outcome = str(event.get("outcome"))
+    run.exit = {
+        "outcome": outcome if outcome in ("completed", "stopped", "failed") else "failed",
+        "exit_code": _whole(event.get("exit_code")),
+        "has_adapter": event.get("has_adapter") is True,
+        "error_code": _text(event.get("error_code"), limit=40),
+    }
+
+
+Handler = Callable[[Machine, RunState, JsonObject, datetime], None]
+_HANDLERS: dict[str, Handler] = {
+    "phase": _phase,
+    "log": _log,
+    "metrics": _metrics,
+    "progress": _progress,
+    "heartbeat": _heartbeat,
+    "environment": _environment,
+    "checkpoint": _checkpoint,
+    "request": _request,
+    "error": _error,
+    "exit": _exit,
+}
+
+
+def listed_files(value: object) -> list[dict[str, object]]:
+    """Return the well-formed {name, size, sha256} entries of a list a machine sent."""
+    if not isinstance(value, list):
+        return []
+    files: list[dict[str, object]] = []
+    for item in value[:200]:
+        if not isinstance(item, dict):
+            continue
+        size, digest = _whole(item.get("size")), str(item.get("sha256"))
+        if size is not None and SHA256.fullmatch(digest):
+            name = _text(item.get("name"), limit=200)
+            files.append({"name": name, "size": size, "sha256": digest})
+    return files
+
+
+def _whole(value: object, *, limit: int = 2**53) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= limit else None
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _text(value: object, *, limit: int) -> str:
+    """Return printable text of bounded length; escape sequences and NULs are taken out."""
+    if value is None:
+        return ""
+    text = str(value)[: limit * 4].encode("utf-8", "replace").decode("utf-8")
+    return ANSI.sub("", text)[:limit]
+
+
+def _small_object(event: JsonObject) -> dict[str, Any] | None:
+    """Return the event as plain JSON without our envelope; None when it is too large."""
+    body = {key: value for key, value in event.items() if key not in ("seq", "kind", "time")}
+    try:
+        text = json.dumps(body, allow_nan=False).replace("\\u0000", "")
+    except (ValueError, TypeError):
+        return None
+    if len(text) > 16384:
+        return None
+    kept: dict[str, Any] = json.loads(text)
+    return kept

@@ -1,0 +1,186 @@
+"""The lister: one good list per key, and what it says about each of our machines (D3, D4)."""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+
+from core.time import database_now
+from deployments import clouds
+from deployments.models import CloudSnapshot, Deployment, Machine, Stray
+from deployments.models.deployments import TERMINAL, LaunchState
+from deployments.providers.base import Instance, InstanceStatus, ProviderError
+from deployments.timing import Timing
+from secrets_vault.models import VaultEntry
+
+logger = logging.getLogger(__name__)
+
+NOT_LIVE = (LaunchState.REFUSED, LaunchState.NEVER_SEEN)
+# F68: so many suspect lists in a row are believed.
+SUSPECT_LISTS_BELIEVED = 3
+# F58: while a cloud does not answer, it is asked less often.
+FAILED_LIST_PAUSE_LIMIT_SECONDS = 60.0
+
+
+def list_cloud(entry_id: object) -> CloudSnapshot:
+    """Ask for one list under this key and write down what it shows.
+
+    A failed or suspect list changes no machine's row: absence of knowledge is not knowledge (I13).
+    """
+    timing: Timing = settings.TIMING
+    entry = VaultEntry.objects.get(pk=entry_id)
+    snapshot, _ = CloudSnapshot.objects.get_or_create(vault_entry=entry)
+    asked_at = database_now()
+    try:
+        instances = clouds.provider_for(entry).list_all()
+    except ProviderError as error:
+        return _note_failure(snapshot, error, asked_at=asked_at, timing=timing)
+    with transaction.atomic():
+        if not _store(snapshot, instances, asked_at=asked_at, timing=timing):
+            return snapshot
+        for machine in watched_machines(entry):
+            _observe(machine, instances, asked_at=asked_at, timing=timing)
+    return snapshot
+
+
+def watched_machines(entry: VaultEntry) -> Iterable[Machine]:
+    """Return the machines under this key that may live."""
+    return Machine.objects.filter(vault_entry=entry, gone_at__isnull=True).exclude(
+        launch_state__in=NOT_LIVE
+    )
+
+
+def is_watched(entry: VaultEntry, *, now: datetime, timing: Timing) -> bool:
+    """Say whether lists of this key are needed: something may live, or may still appear (D2)."""
+    since = now - timedelta(seconds=timing.watch_seconds)
+    deployments = Deployment.objects.filter(vault_entry=entry)
+    live = ~Q(status__in=TERMINAL)
+    # A name whose launch was never answered clearly may still show up as a machine.
+    late = Q(completed_at__gte=since, machines__launch_state=LaunchState.NEVER_SEEN)
+    return (
+        deployments.filter(live | late).exists()
+        or any(True for _ in watched_machines(entry))
+        or Stray.objects.filter(vault_entry=entry, gone_at__isnull=True).exists()
+    )
+
+
+def is_suspect(instances: list[Instance], *, wanted_ids: set[str]) -> bool:
+    """F28, F68: a list that misses more than half of the machines we keep is suspect.
+
+    Counted among machines not asked to end, and only when there are at least two of them.
+    """
+    if len(wanted_ids) < 2:
+        return False
+    listed = {instance.instance_id for instance in instances}
+    return len(wanted_ids - listed) * 2 > len(wanted_ids)
+
+
+def _store(
+    snapshot: CloudSnapshot, instances: list[Instance], *, asked_at: datetime, timing: Timing
+) -> bool:
+    """Save the list; False when a newer one is there already or this one is suspect."""
+    entry = snapshot.vault_entry
+    wanted = set(
+        Machine.objects.filter(
+            vault_entry=entry, gone_at__isnull=True, end_wanted_at__isnull=True
+        )
+        .exclude(instance_id="")
+        .exclude(seen_at__isnull=True)
+        .values_list("instance_id", flat=True)
+    )
+    suspect = is_suspect(instances, wanted_ids=wanted)
+    held = suspect and snapshot.suspect_lists + 1 < SUSPECT_LISTS_BELIEVED
+    next_list_at = asked_at + timedelta(seconds=timing.poll_seconds)
+    changes: dict[str, object] = {
+        "suspect_lists": snapshot.suspect_lists + 1 if suspect else 0,
+        "next_list_at": next_list_at,
+        "failed_since": None,
+        "error": None,
+    }
+    if not held:
+        changes |= {
+            "instances": [_as_json(instance) for instance in instances],
+            "listed_at": asked_at,
+            "good_lists": snapshot.good_lists + 1,
+        }
+    else:
+        logger.warning("Suspect list of key %s: %d machines", entry.pk, len(instances))
+    stored = CloudSnapshot.objects.filter(pk=snapshot.pk, version=snapshot.version).update(
+        version=F("version") + 1, **changes
+    )
+    snapshot.refresh_from_db()
+    return stored == 1 and not held
+
+
+def _observe(
+    machine: Machine, instances: list[Instance], *, asked_at: datetime, timing: Timing
+) -> None:
+    """Fold one good list into a machine's row."""
+    shown = _find(machine, instances)
+    if shown is not None and shown.status != InstanceStatus.TERMINATED:
+        Machine.objects.filter(pk=machine.pk).update(
+            seen_instance_id=shown.instance_id,
+            seen_status=shown.status,
+            seen_ip=shown.ip or machine.seen_ip,
+            seen_at=asked_at,
+            absent_since=None,
+            absent_until=None,
+            absent_lists=0,
+        )
+    elif asked_at >= absence_counts_from(machine, timing=timing):
+        Machine.objects.filter(pk=machine.pk).update(
+            absent_since=machine.absent_since or asked_at,
+            absent_until=asked_at,
+            absent_lists=F("absent_lists") + 1,
+        )
+    Deployment.objects.filter(pk=machine.deployment_id, lease_until__isnull=True).exclude(
+        status__in=TERMINAL
+    ).filter(next_tick_at__gt=asked_at).update(next_tick_at=asked_at)
+
+
+def absence_counts_from(machine: Machine, *, timing: Timing) -> datetime:
+    """Return from when on a list without the machine means something.
+
+    A launch that was accepted may show up late (F18), so its absence counts only after the
+    visibility window, unless it was seen before.
+    """
+    ended = machine.launch_ended_at or (
+        machine.requested_at + timedelta(seconds=timing.launch_timeout_seconds)
+    )
+    if machine.launch_state == LaunchState.LAUNCHED and machine.seen_at is None:
+        return ended + timedelta(seconds=timing.visibility_window_seconds)
+    return ended
+
+
+def _find(machine: Machine, instances: list[Instance]) -> Instance | None:
+    if machine.instance_id:
+        return next((i for i in instances if i.instance_id == machine.instance_id), None)
+    return next((i for i in instances if i.name == machine.name), None)
+
+
+def _note_failure(
+    snapshot: CloudSnapshot, error: ProviderError, *, asked_at: datetime, timing: Timing
+) -> CloudSnapshot:
+    failing_for = (asked_at - (snapshot.failed_since or asked_at)).total_seconds()
+    pause = min(max(timing.poll_seconds, failing_for), FAILED_LIST_PAUSE_LIMIT_SECONDS)
+    CloudSnapshot.objects.filter(pk=snapshot.pk).update(
+        failed_since=snapshot.failed_since or asked_at,
+        error={"code": error.code, "message": error.message, "remedy": error.remedy},
+        next_list_at=asked_at + timedelta(seconds=pause),
+    )
+    snapshot.refresh_from_db()
+    return snapshot
+
+
+def _as_json(instance: Instance) -> dict[str, object]:
+    return {
+        "instance_id": instance.instance_id,
+        "name": instance.name,
+        "status": instance.status,
+        "ip": instance.ip,
+        "region": instance.region,
+        "instance_type": instance.instance_type,
+    }
