@@ -8,9 +8,9 @@ from django.conf import settings
 
 from core.errors import InvalidInputError
 from deployments.models import Deployment, Machine
-from deployments.pacer import DatabasePacer
+from deployments.pacer import DatabasePacer, Kind
 from deployments.providers import PROVIDERS
-from deployments.providers.base import Capabilities, Endpoint, Provider
+from deployments.providers.base import Capabilities, Endpoint, Pacer, Provider
 from deployments.remote import KeyPair, SshTarget, generate_key_pair, public_key_of
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import installation_secret, open_secret
@@ -51,11 +51,23 @@ def endpoint(platform: str) -> Endpoint:
 
 def provider_for(entry: VaultEntry) -> Provider:
     """Return a client that calls with this key; raises SecretUnreadableError, never calls wrong."""
-    return provider_class(entry.provider)(
-        api_key=open_secret(entry),
-        endpoint=endpoint(entry.provider),
-        pacer=DatabasePacer(entry, timing=settings.TIMING),
+    return provider_with_key(
+        entry.provider, open_secret(entry), pacer=DatabasePacer(entry, timing=settings.TIMING)
     )
+
+
+def provider_with_key(platform: str, api_key: str, *, pacer: Pacer | None = None) -> Provider:
+    """Return a client for a key that may not be in the vault; without a pacer it does not wait."""
+    return provider_class(platform)(
+        api_key=api_key, endpoint=endpoint(platform), pacer=pacer or Unpaced()
+    )
+
+
+class Unpaced:
+    """For the one request that checks a key when its owner asks for it."""
+
+    def wait(self, kind: Kind) -> None:
+        """Return at once."""
 
 
 def login_key() -> KeyPair:
