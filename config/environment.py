@@ -29,6 +29,14 @@ def flag(name: str, *, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}.")
 
 
+def choice(name: str, *, among: tuple[str, ...], default: str) -> str:
+    """Return a variable that must be one of a few words."""
+    value = text(name, default=default) or default
+    if value not in among:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(among)}, not {value!r}.")
+    return value
+
+
 def number(name: str, *, default: float) -> float:
     """Return a variable that counts or measures something; negative values are refused."""
     value = text(name)

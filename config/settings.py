@@ -43,6 +43,9 @@ LOCAL_MODELS_DIR = Path(
 LAMBDA_API_BASE_URL = environment.text("LAMBDA_API_BASE_URL")
 LAMBDA_SSH_PORT = int(environment.number("LAMBDA_SSH_PORT", default=22))
 LAMBDA_SSH_USER = environment.text("LAMBDA_SSH_USER", default="ubuntu")
+LAMBDA_HOST_KEY = environment.choice(
+    "LAMBDA_HOST_KEY", among=("injected", "first_contact"), default="injected"
+)
 LAMBDA_SSH_KEY_PATH = environment.text("LAMBDA_SSH_KEY_PATH")
 DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
 DATASET_SIZE_LIMIT_BYTES = int(environment.number("DATASET_SIZE_LIMIT_BYTES", default=512 * 1024**2))

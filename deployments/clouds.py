@@ -49,6 +49,13 @@ def endpoint(platform: str) -> Endpoint:
     )
 
 
+def pins_host_key(platform: str) -> bool:
+    """Say whether the host key we inject is the only one accepted (F30), or the first one shown."""
+    injects = capabilities(platform).injects_host_key
+    chosen: str = getattr(settings, f"{platform.upper()}_HOST_KEY", "injected")
+    return injects and chosen != "first_contact"
+
+
 def provider_for(entry: VaultEntry) -> Provider:
     """Return a client that calls with this key; raises SecretUnreadableError, never calls wrong."""
     return provider_with_key(

@@ -50,7 +50,9 @@ class DatabasePacer:
             free_at = max(free_at, slot.next_launch_at)
         if free_at > now:
             return (free_at - now).total_seconds()
-        changes = {"next_request_at": now + timedelta(seconds=self._timing.request_interval_seconds)}
+        changes = {
+            "next_request_at": now + timedelta(seconds=self._timing.request_interval_seconds)
+        }
         if kind == "launch":
             launch_gap = timedelta(seconds=self._timing.launch_interval_seconds)
             changes["next_launch_at"] = now + launch_gap

@@ -84,9 +84,7 @@ def _store(
     """Save the list; False when a newer one is there already or this one is suspect."""
     entry = snapshot.vault_entry
     wanted = set(
-        Machine.objects.filter(
-            vault_entry=entry, gone_at__isnull=True, end_wanted_at__isnull=True
-        )
+        Machine.objects.filter(vault_entry=entry, gone_at__isnull=True, end_wanted_at__isnull=True)
         .exclude(instance_id="")
         .exclude(seen_at__isnull=True)
         .values_list("instance_id", flat=True)

@@ -27,6 +27,8 @@ class Timing:
     ssh_refused_login_limit_seconds: float = 180.0
     # R2.
     capacity_retry_seconds: float = 60.0
+    # F6: what a machine usually takes to boot; a budget must pay for that and the landing.
+    expected_boot_seconds: float = 300.0
     # From SSH login to the first training step: packages, data and base model included.
     prepare_limit_seconds: float = 3600.0
     # F43: time in which we looked, the cloud answered, and the run log had nothing new.
@@ -52,3 +54,10 @@ class Timing:
     request_interval_seconds: float = 1.1
     launch_interval_seconds: float = 13.0
     heartbeat_seconds: float = 15.0
+    # D6: how often a worker looks for due rows; D7: how often each account is swept.
+    ticker_seconds: float = 1.0
+    sweep_seconds: float = 60.0
+    # A queue whose canary is not answered for this long is killed and started again; it must
+    # exceed the 50 s a task may take (libraries.md section 2).
+    canary_seconds: float = 5.0
+    stall_limit_seconds: float = 90.0

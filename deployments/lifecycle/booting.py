@@ -26,6 +26,7 @@ def log_in(lease: Lease, machine: Machine | None) -> float:
     try:
         with connect(clouds.ssh_target(machine)) as remote:
             answered = remote.run("true", timeout_seconds=15).exit_status == 0
+            shown_key = remote.host_key
     except HostKeyMismatchError:
         why = faults.host_key_mismatch()
         changes, kind, message, delay = {"fault": why}, "hostkey", why["message"], 0.0
@@ -37,6 +38,10 @@ def log_in(lease: Lease, machine: Machine | None) -> float:
         if answered:
             changes, kind, delay = {"login_at": database_now()}, "login", 0.0
             message = "Logged in over SSH with the pinned host key."
+            if not machine.host_public_key:
+                # LAMBDA_HOST_KEY=first_contact: what it showed first is pinned for its life.
+                changes["host_public_key"] = shown_key
+                message = "Logged in over SSH; the host key it showed is pinned from now on."
     lease.now = database_now()
     event = lease.event(kind, message, machine=machine) if kind else None
     lease.write(machine=machine, machine_changes=changes, event=event)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 from core.errors import SlipwayError
 from core.time import database_now
@@ -25,7 +26,9 @@ from deployments.run_log import listed_files
 from deployments.timing import Timing
 from deployments.training.job_file import run_folder
 
-ALLOWED_NAME = re.compile(r"adapter/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.(safetensors|json|jinja|txt|model|md)")
+ALLOWED_NAME = re.compile(
+    r"adapter/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.(safetensors|json|jinja|txt|model|md)"
+)
 MANIFEST_LIMIT_BYTES = 1024 * 1024
 TOTAL_LIMIT_BYTES = 64 * 1024**3
 MAX_FILES = 100
@@ -169,28 +172,27 @@ def _record(
     lease.now = database_now()
     data_dir: Path = settings.SLIPWAY_DATA_DIR
     size = archive.stat().st_size
-    lease.write(
-        event=lease.event(
-            "adapter_home",
-            f"The adapter is home: {len(files)} files, each sha256 checked.",
-            machine=machine,
-            data={"size_bytes": size},
-        )
-    )
-    Artifact.objects.get_or_create(
+    artifact = Artifact(
         machine=machine,
         kind="adapter",
-        defaults={
-            "job": machine.deployment.job,
-            "deployment": machine.deployment,
-            "name": "adapter.tar.gz",
-            "path": str(archive.relative_to(data_dir)),
-            "size_bytes": size,
-            "sha256": sha256_of(archive),
-            "files": files,
-            "saved_at": lease.now,
-        },
+        job=machine.deployment.job,
+        deployment=machine.deployment,
+        name="adapter.tar.gz",
+        path=str(archive.relative_to(data_dir)),
+        size_bytes=size,
+        sha256=sha256_of(archive),
+        files=files,
+        saved_at=lease.now,
     )
+    event = lease.event(
+        "adapter_home",
+        f"The adapter is home: {len(files)} files, each sha256 checked.",
+        machine=machine,
+        data={"size_bytes": size},
+    )
+    with transaction.atomic():
+        lease.write(event=event)
+        artifact.save(force_insert=True)
 
 
 def _refuse(lease: Lease, machine: Machine, error: BadArtifactError) -> None:

@@ -104,7 +104,7 @@ def _queued(s: Situation) -> Action:
         "launching",
         "Looking for a machine.",
         to=S.LAUNCHING,
-        deployment={"round_started_at": s.now, **_first_capacity_deadline(s)},
+        deployment={"round_started_at": s.now, **_capacity_deadline(s)},
     )
 
 
@@ -334,7 +334,7 @@ def _recovering(s: Situation) -> Action:
         "launching",
         "The old machine is proven gone; renting a fresh one.",
         to=S.LAUNCHING,
-        deployment={"round_started_at": s.now},
+        deployment={"round_started_at": s.now, **_capacity_deadline(s)},
     )
 
 
@@ -451,9 +451,7 @@ def _machine_failed(s: Situation, machine: Machine, why: Fault) -> Action:
     return _end(s, S.FAILED, why)
 
 
-def _end(
-    s: Situation, outcome: Status, why: Fault | None, *, message: str = ""
-) -> Record:
+def _end(s: Situation, outcome: Status, why: Fault | None, *, message: str = "") -> Record:
     """Lead to the end: the outcome is written now, shown once every machine is proven gone."""
     machine = s.machine
     wanted = machine is not None and machine.may_live and machine.end_wanted_at is None
@@ -474,7 +472,7 @@ def _follow(s: Situation, machine: Machine) -> Action:
     return Do(Effect.FOLLOW, machine) if left < 0.5 else Rest(left)
 
 
-def _first_capacity_deadline(s: Situation) -> dict[str, object]:
+def _capacity_deadline(s: Situation) -> dict[str, object]:
     minutes = s.deployment.wait_for_capacity_minutes
     return {"capacity_deadline": s.now + timedelta(minutes=minutes)}
 

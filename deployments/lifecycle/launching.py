@@ -1,21 +1,32 @@
 """Launching: the best allowed offer, intent first, then one call (D1)."""
 
+import time
 from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
 
-from core.errors import ProviderError
 from core.installation import installation_id
 from core.time import database_now
-from deployments import clouds, costs
+from deployments import clouds, costs, quotes
 from deployments.lifecycle import faults
+from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.lease import Lease
 from deployments.models import CloudSnapshot, Machine
 from deployments.models.deployments import LaunchState, Status
-from deployments.providers.base import Launched, LaunchRequest, LaunchResult, Offer, Refused
+from deployments.providers.base import (
+    Launched,
+    LaunchRequest,
+    LaunchResult,
+    Offer,
+    ProviderError,
+    Refused,
+)
 from deployments.remote import KeyPair, generate_key_pair
 from deployments.timing import Timing
+
+# A task has 50 s: 30 for the launch call, 8 for its turn, these for what is asked before.
+ASK_SECONDS = 12.0
 
 
 def launch(lease: Lease, machine: Machine | None) -> float:
@@ -24,16 +35,23 @@ def launch(lease: Lease, machine: Machine | None) -> float:
     The intent is committed before the call, so that a crash anywhere leaves a name to settle by.
     """
     timing: Timing = settings.TIMING
+    started = time.monotonic()
     provider = clouds.provider_for(lease.deployment.vault_entry)
-    offer = _best_offer(lease, provider.offers())
+    try:
+        offer = _best_offer(lease, provider.offers())
+        ssh_key_name = provider.ensure_ssh_key(clouds.login_key().public_key)
+        authorized = clouds.users_own_key(lease.deployment, provider)
+    except ProviderError as error:
+        return _could_not_ask(lease, error, timing=timing)
     if offer is None:
         _wait_for_capacity(lease)
-        return timing.capacity_retry_seconds
-    if not _budget_allows(lease, offer, timing=timing):
-        _give_up_for_money(lease)
         return 0.0
-    ssh_key_name = provider.ensure_ssh_key(clouds.login_key().public_key)
-    authorized = clouds.users_own_key(lease.deployment, provider)
+    if not _budget_allows(lease, offer, timing=timing):
+        _give_up(lease, faults.over_budget(str(lease.deployment.budget_limit)))
+        return 0.0
+    if time.monotonic() - started > ASK_SECONDS:
+        # Too little of this task's time is left for a launch call: start over.
+        return 0.0
     host_key = generate_key_pair("slipway-machine")
     lease.renew(purpose="launch", seconds=timing.lease_seconds)
     intent = _intend(lease, offer, host_key=host_key)
@@ -47,24 +65,20 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         authorized_keys=authorized,
     )
     _save(lease, intent, provider.launch(request))
-    CloudSnapshot.objects.filter(vault_entry=intent.vault_entry).update(
-        next_list_at=database_now()
-    )
+    CloudSnapshot.objects.filter(vault_entry=intent.vault_entry).update(next_list_at=database_now())
     return 0.0
 
 
-def allowed_offers(
-    offers: list[Offer], *, instance_type: str, region: str, max_hourly_price: Decimal
-) -> list[Offer]:
-    """Return the free offers a request allows, cheapest first; "auto" allows any."""
-    return [
-        offer
-        for offer in sorted(offers, key=lambda offer: (offer.hourly_price_usd, offer.region))
-        if offer.available
-        and instance_type in ("auto", offer.instance_type)
-        and region in ("auto", offer.region)
-        and offer.hourly_price_usd <= max_hourly_price
-    ]
+def _could_not_ask(lease: Lease, error: ProviderError, *, timing: Timing) -> float:
+    """F11, F58: a refused key ends it; a cloud that does not answer is waited for like capacity."""
+    deadline = lease.deployment.capacity_deadline
+    if error.retryable and (deadline is None or lease.now < deadline):
+        raise error
+    _give_up(
+        lease,
+        faults.fault(error.code, f"{error.message} Nothing was started.", remedy=error.remedy),
+    )
+    return 0.0
 
 
 def _best_offer(lease: Lease, offers: list[Offer]) -> Offer | None:
@@ -78,8 +92,8 @@ def _best_offer(lease: Lease, offers: list[Offer]) -> Offer | None:
     )
     # F26: after a bad machine, other regions come first.
     bad_regions = set(d.machines.filter(fault__isnull=False).values_list("region", flat=True))
-    allowed = allowed_offers(
-        offers,
+    allowed = quotes.allowed_offers(
+        (offer for offer in offers if offer.available),
         instance_type=str(d.config.get("instance_type", "auto")),
         region=str(d.config.get("region", "auto")),
         max_hourly_price=d.max_hourly_price,
@@ -97,15 +111,14 @@ def _wait_for_capacity(lease: Lease) -> None:
 
 def _budget_allows(lease: Lease, offer: Offer, *, timing: Timing) -> bool:
     spent = sum((m.accrued_usd(lease.now) for m in lease.deployment.machines.all()), Decimal(0))
-    quantum_seconds = 60
+    quantum_seconds = clouds.capabilities(offer.platform).billing_quantum_seconds
     needed = costs.reserve(
         offer.hourly_price_usd, timing=timing, quantum_seconds=quantum_seconds
     ) + costs.rent(offer.hourly_price_usd, seconds=1, quantum_seconds=quantum_seconds)
     return spent + needed < lease.deployment.budget_limit
 
 
-def _give_up_for_money(lease: Lease) -> None:
-    why = faults.over_budget(str(lease.deployment.budget_limit))
+def _give_up(lease: Lease, why: Fault) -> None:
     to = Status.TERMINATING
     lease.write(
         deployment={"outcome": Status.FAILED, "error": why},
@@ -138,7 +151,7 @@ def _intend(lease: Lease, offer: Offer, *, host_key: KeyPair) -> Machine:
         architecture=offer.architecture,
         hourly_price=offer.hourly_price_usd,
         billing_quantum_seconds=clouds.capabilities(offer.platform).billing_quantum_seconds,
-        host_public_key=host_key.public_key,
+        host_public_key=host_key.public_key if clouds.pins_host_key(offer.platform) else "",
         requested_at=lease.now,
     )
     price = offer.hourly_price_usd.quantize(Decimal("0.01"))

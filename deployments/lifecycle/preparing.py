@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from core.time import database_now
-from datasets.services import mint_token, open_normalised
+from datasets.services import mint_token, normalised_file
 from deployments import base_models, clouds
 from deployments.lifecycle.lease import Lease
 from deployments.models import Machine, RunState
@@ -82,7 +82,7 @@ def bring_dataset(remote: Remote, machine: Machine, *, deadline: float) -> bool:
     """Upload the dataset snapshot; True when all of it is there and its sha256 matches."""
     dataset = machine.deployment.job.dataset
     return remote.upload(
-        open_normalised(dataset),
+        normalised_file(dataset),
         f"{run_folder(machine.name)}/data/dataset.jsonl",
         sha256=dataset.normalised_sha256,
         deadline=deadline,

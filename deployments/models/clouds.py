@@ -21,6 +21,7 @@ class CloudSnapshot(models.Model):
     failed_since = models.DateTimeField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
     next_list_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    next_sweep_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveBigIntegerField(default=0)
 
     class Meta:
@@ -81,9 +82,7 @@ class Stray(models.Model):
 
         db_table = "strays"
         constraints = [
-            models.UniqueConstraint(
-                fields=["vault_entry", "instance_id"], name="one_row_per_stray"
-            )
+            models.UniqueConstraint(fields=["vault_entry", "instance_id"], name="one_row_per_stray")
         ]
 
     def __str__(self) -> str:

@@ -153,9 +153,7 @@ class Machine(models.Model):
     hourly_price = models.DecimalField(max_digits=10, decimal_places=4)
     billing_quantum_seconds = models.PositiveIntegerField(default=60)
 
-    launch_state = models.CharField(
-        max_length=20, choices=LaunchState, default=LaunchState.INTENT
-    )
+    launch_state = models.CharField(max_length=20, choices=LaunchState, default=LaunchState.INTENT)
     refusal = models.JSONField(null=True, blank=True)
     instance_id = models.CharField(max_length=100, blank=True, default="", db_index=True)
     host_public_key = models.CharField(max_length=500, blank=True, default="")

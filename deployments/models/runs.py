@@ -91,9 +91,7 @@ class LogLine(models.Model):
 
         db_table = "log_lines"
         ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(fields=["machine", "seq"], name="one_line_per_seq")
-        ]
+        constraints = [models.UniqueConstraint(fields=["machine", "seq"], name="one_line_per_seq")]
 
     def __str__(self) -> str:
         return self.text

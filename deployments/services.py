@@ -1,0 +1,304 @@
+"""What people ask for: keep a config, deploy it, stop it. Views call these and nothing deeper."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from core import audit
+from core.errors import InvalidInputError, UnusableDataError
+from core.lookups import get_owned
+from core.time import database_now
+from datasets.models import Dataset
+from deployments import base_models, clouds, costs, quotes, recipes
+from deployments.models import CloudSnapshot, Deployment, Event, TrainingConfig, TrainingJob
+from deployments.models.deployments import TERMINAL, Desired, Status
+from deployments.providers.base import Offer
+from secrets_vault.models import VaultEntry
+from secrets_vault.services import entry_for
+
+AUTO = "auto"
+DEFAULT_MAX_HOURS = Decimal(24)
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """The body of ``POST /api/training/deploy/{platform}`` (API.md section 2), already typed."""
+
+    training_config_id: str
+    instance_type: str = AUTO
+    region: str = AUTO
+    budget_limit: Decimal | None = None
+    max_hours: Decimal = DEFAULT_MAX_HOURS
+    name: str = ""
+    ssh_key_name: str | None = None
+    wait_for_capacity_minutes: int = 30
+    max_hourly_price: Decimal | None = None
+    max_attempts: int = 2
+
+
+@dataclass(frozen=True)
+class ConfigInput:
+    """A training config as its owner gives it."""
+
+    name: str
+    base_model: str
+    dataset_id: str
+    method: str = "sft"
+    hyperparameters: Mapping[str, Any] | None = None
+    eval: Mapping[str, Any] | None = None
+    export: Mapping[str, Any] | None = None
+    budget_limit: Decimal | None = None
+
+
+def save_config(
+    user: User, given: ConfigInput, *, existing: TrainingConfig | None = None
+) -> TrainingConfig:
+    """Make a config, or change ``existing``; jobs made from it before keep their frozen copy.
+
+    Raises: InvalidInputError naming the field; NotFoundError for somebody else's dataset.
+    """
+    recipes.check(
+        method=given.method,
+        base_model=given.base_model,
+        hyperparameters=given.hyperparameters or {},
+        evaluation=given.eval or {},
+        export=given.export or {},
+    )
+    config = existing or TrainingConfig(user=user)
+    config.name = given.name
+    config.base_model = given.base_model
+    config.method = given.method
+    config.dataset = get_owned(Dataset, user, given.dataset_id)
+    config.hyperparameters = dict(given.hyperparameters or {})
+    config.eval = dict(given.eval or {})
+    config.export = dict(given.export or {})
+    config.budget_limit = given.budget_limit
+    config.save()
+    return config
+
+
+def delete_config(config: TrainingConfig) -> None:
+    """Delete a config; the jobs made from it keep their frozen copy."""
+    config.delete()
+
+
+def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
+    """Accept a deployment: everything that can be refused is refused here, before any spending.
+
+    Raises: InvalidInputError or UnusableDataError naming the field, NotFoundError for unknown
+    ids, ProviderError when the cloud refuses the key or does not answer.
+    """
+    config = get_owned(TrainingConfig, user, request.training_config_id)
+    clouds.provider_class(platform)
+    recipe = recipes.freeze(
+        method=config.method,
+        base_model=config.base_model,
+        hyperparameters=config.hyperparameters,
+        evaluation=config.eval,
+    )
+    base_models.check_name(config.base_model)
+    _check_dataset(config.dataset, method=config.method)
+    budget = _budget(request, config)
+    entry = _key(user, platform)
+    _check_reachability(platform)
+    provider = clouds.provider_for(entry)
+    quote = quotes.choose(
+        provider.offers(),
+        instance_type=request.instance_type,
+        region=request.region,
+        max_hourly_price=request.max_hourly_price,
+    )
+    _check_budget(budget, quote.offer)
+    if request.ssh_key_name:
+        provider.ssh_public_key(request.ssh_key_name)
+    return _create(
+        user,
+        platform,
+        request,
+        config=config,
+        recipe=recipe,
+        entry=entry,
+        budget=budget,
+        max_hourly_price=quote.max_hourly_price_usd,
+    )
+
+
+def cancel(deployment: Deployment, *, requested_by: User, save: bool = True) -> Deployment:
+    """Ask for the end (F24): a wish that the next tick acts on; asking again is harmless.
+
+    ``save`` False skips bringing the adapter home; once skipped, it stays skipped.
+    """
+    now = database_now()
+    with transaction.atomic():
+        rows = Deployment.objects.filter(pk=deployment.pk).exclude(status__in=TERMINAL)
+        first = rows.filter(desired=Desired.RUN)
+        changes: dict[str, Any] = {"next_tick_at": now} | ({} if save else {"save_wanted": False})
+        if first.update(desired=Desired.STOP, **changes) == 1:
+            Event.objects.create(
+                deployment=deployment,
+                at=now,
+                kind="stop_asked",
+                message=f"{requested_by.get_username()} asked to stop.",
+                data={"save": save},
+            )
+            audit.record("deployment.stop", actor=requested_by, obj=deployment, save=save)
+        else:
+            rows.update(**changes)
+    deployment.refresh_from_db()
+    return deployment
+
+
+def _check_dataset(dataset: Dataset, *, method: str) -> None:
+    """F7: data that is not ready, or cannot serve the method, is refused by name."""
+    if not dataset.is_ready:
+        raise UnusableDataError(
+            f"The dataset {dataset.name} has errors and cannot be trained on.",
+            remedy="Read its findings, correct the file and upload it again.",
+            param="dataset_id",
+        )
+    if method not in dataset.methods:
+        raise UnusableDataError(
+            f"The dataset {dataset.name} cannot serve the method {method}.",
+            remedy=f"It serves: {', '.join(dataset.methods) or 'none'}.",
+            param="method",
+        )
+
+
+def _budget(request: DeployRequest, config: TrainingConfig) -> Decimal:
+    budget = request.budget_limit or config.budget_limit
+    if budget is None and settings.DEFAULT_BUDGET_USD:
+        budget = Decimal(settings.DEFAULT_BUDGET_USD)
+    if budget is None:
+        raise InvalidInputError(
+            "No budget is set.",
+            remedy="Give budget_limit in US dollars here or in the training config.",
+            param="budget_limit",
+        )
+    return budget
+
+
+def _key(user: User, platform: str) -> VaultEntry:
+    """F4: no key, no deployment; the offers that follow prove that it works."""
+    label = clouds.capabilities(platform).label
+    entry = entry_for(user, platform)
+    if entry is None:
+        raise InvalidInputError(
+            f"No {label} key is in your vault. Nothing was started.",
+            remedy=f"Add your {label} API key to the vault, then deploy again.",
+            code="E_NO_KEY",
+        )
+    return entry
+
+
+def _check_reachability(platform: str) -> None:
+    """T25: a machine elsewhere cannot reach our loopback address."""
+    if not settings.APP_URL:
+        return
+    ours = urlsplit(settings.APP_URL).hostname in LOOPBACK
+    theirs = urlsplit(clouds.endpoint(platform).base_url).hostname in LOOPBACK
+    if ours and not theirs:
+        raise InvalidInputError(
+            f"APP_URL is {settings.APP_URL}: rented machines cannot reach that address.",
+            remedy="Set APP_URL to your public https address, or unset it: then SSH alone serves.",
+            code="E_APP_URL",
+        )
+    if not ours and urlsplit(settings.APP_URL).scheme != "https":
+        raise InvalidInputError(
+            "APP_URL is not https: tokens and data would travel in the open.",
+            remedy="Serve Slipway over https and set APP_URL to that address, or unset it.",
+            code="E_APP_URL",
+        )
+
+
+def _check_budget(budget: Decimal, offer: Offer) -> None:
+    """F6: a budget that only pays for booting and ending is refused, with the arithmetic."""
+    quantum_seconds = clouds.capabilities(offer.platform).billing_quantum_seconds
+    reserve = costs.reserve(
+        offer.hourly_price_usd, timing=settings.TIMING, quantum_seconds=quantum_seconds
+    )
+    boot = costs.rent(
+        offer.hourly_price_usd,
+        seconds=settings.TIMING.expected_boot_seconds,
+        quantum_seconds=quantum_seconds,
+    )
+    least = costs.cents_up(
+        reserve
+        + boot
+        + costs.rent(offer.hourly_price_usd, seconds=1, quantum_seconds=quantum_seconds)
+    )
+    if budget < least:
+        raise InvalidInputError(
+            f"A budget of {budget} USD is too small: at {offer.hourly_price_usd:.2f} USD an hour "
+            f"booting costs about {costs.cents_up(boot)}, and {costs.cents_up(reserve)} are kept "
+            "back for saving and ending.",
+            remedy=f"Give at least {least} USD, better what the training itself costs on top.",
+            param="budget_limit",
+            code="E_BUDGET",
+        )
+
+
+def _create(
+    user: User,
+    platform: str,
+    request: DeployRequest,
+    *,
+    config: TrainingConfig,
+    recipe: dict[str, Any],
+    entry: VaultEntry,
+    budget: Decimal,
+    max_hourly_price: Decimal,
+) -> Deployment:
+    now = database_now()
+    dataset = config.dataset
+    name = request.name or config.name
+    with transaction.atomic():
+        job = TrainingJob.objects.create(
+            user=user,
+            training_config=config,
+            name=name,
+            model_name=config.base_model,
+            dataset=dataset,
+            dataset_path=dataset.normalised_path,
+            dataset_sha256=dataset.normalised_sha256,
+            config=recipe,
+        )
+        deployment = Deployment.objects.create(
+            user=user,
+            job=job,
+            training_config=config,
+            vault_entry=entry,
+            platform=platform,
+            name=name,
+            url=f"/jobs/{job.pk}/",
+            config={
+                "instance_type": request.instance_type,
+                "region": request.region,
+                "ssh_key_name": request.ssh_key_name,
+            },
+            budget_limit=budget,
+            max_hourly_price=max_hourly_price,
+            max_hours=request.max_hours,
+            max_attempts=request.max_attempts,
+            wait_for_capacity_minutes=request.wait_for_capacity_minutes,
+            status=Status.QUEUED,
+            status_since=now,
+            created_at=now,
+            # The outbox (D6): committed with the row, found by any worker's ticker.
+            next_tick_at=now,
+        )
+        snapshot, _ = CloudSnapshot.objects.get_or_create(vault_entry=entry)
+        CloudSnapshot.objects.filter(pk=snapshot.pk).update(next_list_at=now)
+        Event.objects.create(
+            deployment=deployment, at=now, kind="queued", message="Accepted.", to_status="queued"
+        )
+        audit.record(
+            "deployment.create", actor=user, obj=deployment, platform=platform, budget=str(budget)
+        )
+    return deployment

@@ -1,0 +1,146 @@
+"""The background queues. The only module that knows django-q2.
+
+Payloads are readable in the database, so tasks carry ids and nothing else (D4, T9). A task is a
+nudge: losing one, or running it twice, changes nothing. No task enqueues its own successor (D6);
+the one hand-over is from the queue that must stay quick to the one that may wait for SSH.
+"""
+
+import os
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django_q.cluster import Cluster
+from django_q.tasks import async_task
+
+from core.time import database_now
+from deployments import reaper, snapshot
+from deployments.lifecycle.advance import advance
+from deployments.models import CloudSnapshot, Deployment, WorkerHeartbeat
+from deployments.models.deployments import TERMINAL
+from deployments.timing import Timing
+from secrets_vault.models import VaultEntry
+
+DEFAULT = "default"
+SSH = "ssh"
+QUEUES = (DEFAULT, SSH)
+CLAIMED_AT_ONCE = 200
+
+
+def tick(deployment_id: str) -> None:
+    """Do a deployment's next step; what needs SSH is handed to the queue that may wait."""
+    if advance(deployment_id, may_block=False) is not None:
+        async_task("deployments.tasks.slice_of_work", deployment_id, cluster=SSH)
+
+
+def slice_of_work(deployment_id: str) -> None:
+    """Do a deployment's next step, SSH included."""
+    advance(deployment_id, may_block=True)
+
+
+def list_cloud(entry_id: str) -> None:
+    """Refresh the list of one cloud key."""
+    snapshot.list_cloud(entry_id)
+
+
+def sweep(entry_id: str) -> None:
+    """End what lives under one cloud key and should not."""
+    reaper.sweep_account(VaultEntry.objects.get(pk=entry_id))
+
+
+def answer_canary(queue: str) -> None:
+    """Show that this queue takes tasks."""
+    beat(f"queue:{queue}")
+
+
+def claim_due() -> int:
+    """Enqueue everything that is due; return how many tasks that made.
+
+    Each row is claimed by compare-and-set in the transaction that enqueues its task, so that
+    any number of workers may do this (D6).
+    """
+    timing: Timing = settings.TIMING
+    now = database_now()
+    return (
+        _claim_deployments(now, timing=timing)
+        + _claim_lists(now, timing=timing)
+        + _claim_sweeps(now, timing=timing)
+    )
+
+
+def send_canary(queue: str) -> None:
+    """Ask a queue for a sign of life."""
+    async_task("deployments.tasks.answer_canary", queue, cluster=queue)
+
+
+def beat(name: str) -> None:
+    """Write down a sign of life."""
+    WorkerHeartbeat.objects.update_or_create(name=name, defaults={"beat_at": database_now()})
+
+
+def last_beat(name: str) -> datetime | None:
+    """Return the newest sign of life under that name."""
+    return WorkerHeartbeat.objects.filter(name=name).values_list("beat_at", flat=True).first()
+
+
+def queue_command(queue: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command and environment of a process that serves one queue.
+
+    django-q2 reads the queue's name from the environment when it is imported; on Linux its
+    ``--name`` option is ignored (libraries.md section 2).
+    """
+    manage = Path(settings.BASE_DIR) / "manage.py"
+    command = [sys.executable, str(manage), "worker", "--queue", queue]
+    return command, {**os.environ, "Q_CLUSTER_NAME": queue}
+
+
+def serve_queue() -> None:
+    """Serve the queue named by Q_CLUSTER_NAME until SIGTERM or SIGINT."""
+    cluster = Cluster()
+    cluster.start()
+    cluster.sentinel.join()
+
+
+def _claim_deployments(now: datetime, *, timing: Timing) -> int:
+    due = Deployment.objects.filter(next_tick_at__lte=now).exclude(status__in=TERMINAL)
+    again = now + timedelta(seconds=timing.claim_seconds)
+    claimed = 0
+    for pk, next_tick_at in due.values_list("pk", "next_tick_at")[:CLAIMED_AT_ONCE]:
+        with transaction.atomic():
+            row = Deployment.objects.filter(pk=pk, next_tick_at=next_tick_at)
+            if row.update(next_tick_at=again) == 1:
+                async_task("deployments.tasks.tick", str(pk))
+                claimed += 1
+    return claimed
+
+
+def _claim_lists(now: datetime, *, timing: Timing) -> int:
+    again = now + timedelta(seconds=timing.claim_seconds)
+    claimed = 0
+    due = CloudSnapshot.objects.filter(next_list_at__lte=now).select_related("vault_entry")
+    for row in due[:CLAIMED_AT_ONCE]:
+        watched = snapshot.is_watched(row.vault_entry, now=now, timing=timing)
+        with transaction.atomic():
+            mine = CloudSnapshot.objects.filter(pk=row.pk, next_list_at=row.next_list_at)
+            if mine.update(next_list_at=again if watched else None) == 1 and watched:
+                async_task("deployments.tasks.list_cloud", str(row.vault_entry_id))
+                claimed += 1
+    return claimed
+
+
+def _claim_sweeps(now: datetime, *, timing: Timing) -> int:
+    """Accounts in which something lives are swept each minute (D7)."""
+    again = now + timedelta(seconds=timing.sweep_seconds)
+    due = Q(next_sweep_at__isnull=True) | Q(next_sweep_at__lte=now)
+    watched = CloudSnapshot.objects.filter(due, next_list_at__isnull=False)
+    claimed = 0
+    for row in watched[:CLAIMED_AT_ONCE]:
+        with transaction.atomic():
+            mine = CloudSnapshot.objects.filter(pk=row.pk, next_sweep_at=row.next_sweep_at)
+            if mine.update(next_sweep_at=again) == 1:
+                async_task("deployments.tasks.sweep", str(row.vault_entry_id))
+                claimed += 1
+    return claimed
