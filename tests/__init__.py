@@ -1,0 +1,1 @@
+"""The specification: what Slipway must do, mirrored room by room."""
