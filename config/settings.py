@@ -16,7 +16,9 @@ SLIPWAY_DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 PRODUCTION = environment.text("SLIPWAY_ENV", default="development") == "production"
 DEBUG = environment.flag("DEBUG", default=False)
-ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default="" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
+ALLOWED_HOSTS = environment.names(
+    "ALLOWED_HOSTS", default="" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver"
+)
 
 SECRET_KEY = environment.kept_secret(
     "SECRET_KEY",
@@ -48,7 +50,13 @@ LAMBDA_HOST_KEY = environment.choice(
 )
 LAMBDA_SSH_KEY_PATH = environment.text("LAMBDA_SSH_KEY_PATH")
 DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
-DATASET_SIZE_LIMIT_BYTES = int(environment.number("DATASET_SIZE_LIMIT_BYTES", default=512 * 1024**2))
+DATASET_SIZE_LIMIT_BYTES = int(
+    environment.number("DATASET_SIZE_LIMIT_BYTES", default=512 * 1024**2)
+)
+# The Python that the practice cloud's machines show as theirs; never imported here.
+TRAINER_PYTHON = environment.text(
+    "SLIPWAY_TRAINER_PYTHON", default=str(BASE_DIR / ".venv-trainer" / "bin" / "python")
+)
 TIMING = environment.numbers_of(Timing)
 
 INSTALLED_APPS = [
@@ -147,7 +155,10 @@ REST_FRAMEWORK = {
         "core.api.BearerTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "core.api.HasScope"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "core.api.HasScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

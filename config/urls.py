@@ -13,7 +13,11 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
-    path("login/", login_not_required(LoginView.as_view(redirect_authenticated_user=True)), name="login"),
+    path(
+        "login/",
+        login_not_required(LoginView.as_view(redirect_authenticated_user=True)),
+        name="login",
+    ),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("", include("deployments.pages.urls")),
 ]

@@ -11,7 +11,7 @@ from deployments.providers import PROVIDERS
 
 
 class Command(BaseCommand):
-    """Exits with 1 when a cloud does not answer, a machine cannot be ended, or ticks stand still."""
+    """Exits with 1 when a cloud is mute, a machine cannot be ended, or ticks stand still."""
 
     help = "Sweep every cloud account once and end machines of ours that nothing wants any more."
 

@@ -1,0 +1,62 @@
+# Every target sets up what it needs: a virtual environment, packages, keys, migrations.
+PYTHON ?= python3
+VENV := .venv
+TRAINER := .venv-trainer
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+# torch comes by pip alone: uv does not read pip's configuration.
+TORCH := torch==2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test test-full check format bench
+
+help:  ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready $(TRAINER)/.ready  ## Install both environments: the control plane's and the practice machine's
+
+demo: setup  ## Rent a practice machine, train a real adapter, bring it home, end the machine
+	@$(BIN)/python manage.py demo
+
+run: setup  ## Start sandbox, web and worker in this terminal; Ctrl-C ends all
+	@$(BIN)/python manage.py run
+
+test: setup  ## Run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-full: setup  ## Run the tests that take longer: browser, kill runs
+	$(BIN)/python -m pytest -m 'full or browser'
+
+check: $(VENV)/.ready  ## Format, lint, types, import layers, Django checks, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py check --fail-level WARNING
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: $(VENV)/.ready  ## Format code and templates
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint templates --reformat --quiet
+
+bench: setup  ## Measure what a life of a deployment costs in queries, calls and bytes
+	$(BIN)/python -m pytest tests/benchmarks -s -m ''
+
+$(VENV)/.ready: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Slipway needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+ifdef UV
+	test -x $(BIN)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
+	uv pip sync --quiet --require-hashes --python $(BIN)/python $<
+else
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+endif
+	@touch $@
+
+$(TRAINER)/.ready: requirements/trainer.txt
+	test -x $(TRAINER)/bin/python || $(PYTHON) -m venv $(TRAINER)
+	$(TRAINER)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(TRAINER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
