@@ -1,0 +1,274 @@
+"""The contract between Slipway and a cloud: what is asked, what may be answered.
+
+Nothing here waits, loops or repeats: one call is at most a few requests, and who calls decides
+whether to call again (D2, D3). Raw JSON never leaves a provider's module.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar, Literal, Protocol
+
+from core import errors
+
+RequestKind = Literal["launch", "terminate", "list", "other"]
+RefusalReason = Literal[
+    "capacity", "rate_limited", "unreachable", "auth", "quota", "invalid", "other"
+]
+
+
+class InstanceStatus(StrEnum):
+    """The life of a machine in one vocabulary; every raw word of a cloud maps to one of these."""
+
+    BOOTING = "booting"
+    ACTIVE = "active"
+    UNHEALTHY = "unhealthy"
+    PREEMPTED = "preempted"
+    TERMINATING = "terminating"
+    TERMINATED = "terminated"
+    # A word we do not know says nothing, least of all that a machine is gone.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a cloud's API answers and how its machines are logged in to."""
+
+    base_url: str
+    ssh_port: int
+    ssh_user: str
+    read_timeout_seconds: float = 30
+    launch_timeout_seconds: float = 30
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a cloud can do, and what a person needs to know of it."""
+
+    label: str
+    # Running time is billed in steps of this length.
+    billing_quantum_seconds: int
+    # Whether we can give a machine its SSH host key, and so know it before the first contact (T7).
+    injects_host_key: bool
+    # Whether the cloud may take a machine away while it is paid for.
+    interruptible: bool
+    # Where a person sees and ends machines by hand when we cannot (F14, F56).
+    console_url: str = ""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One machine type in one region; ``region`` is "" when no region has one free.
+
+    The price is US dollars per hour for the whole machine, before tax. ``vram_gib`` is that of
+    one card; None when the cloud does not say.
+    """
+
+    platform: str
+    instance_type: str
+    region: str
+    region_description: str
+    description: str
+    gpu_name: str
+    gpu_count: int
+    vram_gib: int | None
+    vcpus: int
+    memory_gib: int
+    storage_gib: int
+    architecture: str
+    hourly_price_usd: Decimal
+    available: bool
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A machine as the cloud shows it; ``ip`` may come late and may change (F27)."""
+
+    instance_id: str
+    name: str
+    status: InstanceStatus
+    ip: str | None
+    region: str
+    instance_type: str
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """Everything one launch needs. ``name`` is the idempotency key (D1).
+
+    The host keys are OpenSSH texts for the machine itself; ``authorized_keys`` are public keys to
+    let in besides the registered one (T19).
+    """
+
+    name: str
+    instance_type: str
+    region: str
+    ssh_key_name: str
+    host_private_key: str
+    host_public_key: str
+    authorized_keys: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        # A private key must not reach a log by way of a traceback (I17).
+        return f"LaunchRequest({self.name!r}, {self.instance_type!r}, {self.region!r})"
+
+
+class ProviderError(errors.ProviderError):
+    """A cloud refused, failed, or could not be reached.
+
+    ``retryable``: whether the same request may succeed later without anybody changing anything.
+    """
+
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        code: str | None = None,
+        details: Sequence[object] | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, code=code, details=details)
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class ProviderAuthError(ProviderError):
+    """The cloud does not accept the key, or not for this (401, 403)."""
+
+    code = "E_AUTH"
+
+
+class ProviderUnavailableError(ProviderError):
+    """No answer, a failure at the cloud, or an answer that cannot be read: nothing is known."""
+
+    code = "E_PROVIDER_UNREACHABLE"
+    retryable = True
+
+
+class ProviderRateLimitedError(ProviderError):
+    """The cloud says we ask too often (429)."""
+
+    code = "E_RATE_LIMITED_BY_PROVIDER"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        details: Sequence[object] | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, details=details)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderBusyError(ProviderError):
+    """Our own pace has no room for this request now; the cloud was not asked (D9)."""
+
+    code = "E_PROVIDER_BUSY"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message, remedy="Nothing to do: we ask again in a moment.")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderRefusedError(ProviderError):
+    """The cloud understood and said no; its own code is in ``details``."""
+
+    code = "E_PROVIDER"
+
+
+@dataclass(frozen=True)
+class Launched:
+    """The cloud accepted the launch. More than one id is a mistake of the cloud's (F21)."""
+
+    instance_id: str
+    extra_instance_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Nothing was started, for certain."""
+
+    error: ProviderError
+    reason: RefusalReason
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A machine may or may not have been started; only the list can tell (D2)."""
+
+    detail: str
+
+
+LaunchResult = Launched | Refused | Unknown
+
+
+class Pacer(Protocol):
+    """Keeps one pace per key across processes (D9)."""
+
+    def wait(self, kind: RequestKind) -> None:
+        """Return when a request of this kind may go out; raises ProviderBusyError if not soon."""
+
+
+class Provider(ABC):
+    """One cloud under one key.
+
+    Every method but ``launch`` raises ProviderError when the cloud does not give a good answer;
+    an error is absence of knowledge, never the knowledge that something is absent (I13).
+    """
+
+    capabilities: ClassVar[Capabilities]
+
+    def __init__(self, *, api_key: str, endpoint: Endpoint, pacer: Pacer) -> None:
+        self._endpoint = endpoint
+        self._pacer = pacer
+
+    @classmethod
+    @abstractmethod
+    def default_endpoint(cls) -> Endpoint:
+        """Return the vendor's own address, port and user."""
+
+    @abstractmethod
+    def offers(self) -> list[Offer]:
+        """Return what can be rented now, one entry per type and region."""
+
+    @abstractmethod
+    def launch(self, request: LaunchRequest) -> LaunchResult:
+        """Ask once for one machine. Raises nothing; an unclear outcome is ``Unknown``."""
+
+    @abstractmethod
+    def find(self, name: str) -> Instance | None:
+        """Return the machine of that name from a fresh list, or None when it is not listed."""
+
+    @abstractmethod
+    def list_all(self) -> list[Instance]:
+        """Return every machine of the account; never a part of it."""
+
+    @abstractmethod
+    def get(self, instance_id: str) -> Instance | None:
+        """Return one machine; None says that the cloud does not know the id, which is no proof."""
+
+    @abstractmethod
+    def terminate(self, instance_id: str) -> None:
+        """Ask to end a machine; harmless when repeated. Returning is no proof that it ended."""
+
+    @abstractmethod
+    def ensure_ssh_key(self, public_key: str) -> str:
+        """Register a public key unless it is there; return the name it is registered under."""
+
+    @abstractmethod
+    def ssh_public_key(self, name: str) -> str:
+        """Return the public key registered under a name; raises when there is none."""
+
+    @abstractmethod
+    def check_key(self) -> None:
+        """Ask one cheap question to see whether the cloud accepts the key (F4)."""
