@@ -1,0 +1,118 @@
+"""What runs have told, read back for lists and charts: metrics, log lines, pace."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Max, OuterRef, QuerySet, Subquery
+
+from deployments.models import Deployment, LogLine, Metric, RunState, TrainingJob
+
+# Every trainer of ours reports it at every logged step.
+STEP_METRIC = "train/loss"
+LEVELS = ("debug", "info", "warning", "error")
+MAX_NAMES = 100
+MAX_VALUES = 100_000
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    """A metric's newest value; None where the trainer reported a number that is not finite."""
+
+    value: float | None
+    step: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric in order of step: three columns of equal length."""
+
+    step: list[int] = field(default_factory=list)
+    value: list[float | None] = field(default_factory=list)
+    time: list[datetime] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The first step a machine has told of, and when: from there its pace is counted."""
+
+    first_step: int
+    first_at: datetime
+
+
+def latest_metrics(job_id: UUID) -> dict[str, MetricPoint]:
+    """Return the newest value of each metric by name; the first hundred names. Two queries."""
+    newest = dict(
+        Metric.objects.filter(job=job_id)
+        .order_by("name")
+        .values_list("name")
+        .annotate(newest_step=Max("step"))[:MAX_NAMES]
+    )
+    rows = Metric.objects.filter(job=job_id, name__in=newest, step__in=set(newest.values()))
+    return {
+        row.name: MetricPoint(value=row.value, step=row.step, at=row.at)
+        for row in rows.order_by("name")
+        if newest[row.name] == row.step
+    }
+
+
+def metric_series(
+    job: TrainingJob,
+    *,
+    names: Collection[str] | None = None,
+    since_step: int | None = None,
+    max_values: int = MAX_VALUES,
+) -> dict[str, Series]:
+    """Return the job's metrics by name, in order of step; one query.
+
+    ``since_step`` leaves out that step and those before it. At most ``max_values`` values, and
+    only whole steps: ask on with the last step received until nothing comes.
+    """
+    rows = Metric.objects.filter(job=job).order_by("step", "name")
+    if names is not None:
+        rows = rows.filter(name__in=names)
+    if since_step is not None:
+        rows = rows.filter(step__gt=since_step)
+    found = list(rows.values_list("name", "step", "value", "at")[: max_values + 1])
+    if len(found) > max_values:
+        cut = found[-1][1]
+        found = [row for row in found if row[1] < cut]
+    series: dict[str, Series] = {}
+    for name, step, value, at in found:
+        columns = series.setdefault(name, Series())
+        columns.step.append(step)
+        columns.value.append(value)
+        columns.time.append(at)
+    return series
+
+
+def log_lines(job: TrainingJob, *, level: str = "debug") -> QuerySet[LogLine]:
+    """Return the job's log lines of this level and above, in the order they came."""
+    lines = LogLine.objects.filter(job=job).select_related("machine").order_by("id")
+    return lines.filter(level__in=LEVELS[LEVELS.index(level) :])
+
+
+def newest_log_lines(job: TrainingJob, *, limit: int, level: str = "debug") -> list[LogLine]:
+    """Return the last ``limit`` log lines, in the order they came."""
+    return list(log_lines(job, level=level).order_by("-id")[:limit])[::-1]
+
+
+def runs_with_pace(
+    deployments: Sequence[Deployment],
+) -> dict[UUID, tuple[RunState, Pace | None]]:
+    """Return each machine's run and its pace, by the machine's id; one query."""
+    first = Metric.objects.filter(
+        job=OuterRef("machine__deployment__job"), machine=OuterRef("machine"), name=STEP_METRIC
+    ).order_by("step")
+    runs = RunState.objects.filter(machine__deployment__in=deployments).annotate(
+        pace_step=Subquery(first.values("step")[:1]), pace_at=Subquery(first.values("at")[:1])
+    )
+    return {
+        run.machine_id: (
+            run,
+            None if run.pace_step is None else Pace(first_step=run.pace_step, first_at=run.pace_at),
+        )
+        for run in runs
+    }

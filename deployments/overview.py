@@ -1,0 +1,443 @@
+"""What is shown of a deployment: money, machines, progress, and what it is doing now.
+
+Pages and the REST interface show these same figures. Rows in, frozen values out: a list costs
+the same few queries however long it is.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
+
+from deployments import costs, history
+from deployments.history import MetricPoint, Pace
+from deployments.models import (
+    Artifact,
+    CloudSnapshot,
+    Deployment,
+    Event,
+    Machine,
+    RunState,
+    TrainingJob,
+)
+from deployments.models.deployments import Desired, LaunchState, Status
+
+LAST_EVENTS = 20
+NOT_STARTED = frozenset({LaunchState.REFUSED, LaunchState.NEVER_SEEN})
+UNCLEAR = frozenset({LaunchState.INTENT, LaunchState.UNKNOWN})
+# Statuses with a finer step inside, told by the run log of the machine.
+WITH_PHASES = frozenset({Status.PREPARING, Status.TRAINING, Status.COLLECTING})
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Money in US dollars; None is not known. ``accrued`` and ``final`` are whole cents, up.
+
+    ``hourly`` is the price of the machine that is rented now, or was rented last.
+    """
+
+    hourly: Decimal | None
+    estimated: Decimal | None
+    accrued: Decimal
+    final: Decimal | None
+    budget_limit: Decimal
+    currency: str = "USD"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is, as of the newest step the machine has told of; None is not known."""
+
+    step: int | None
+    total_steps: int | None
+    epoch: float | None
+    percent: float | None
+    seconds_remaining: int | None
+
+
+@dataclass(frozen=True)
+class GoneProof:
+    """The good lists without the machine that prove it gone (D3): how many, first and last."""
+
+    lists: int
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class MachineOverview:
+    """One rented machine, or one launch that came to nothing; ``billed`` is exact, None: open."""
+
+    machine_id: UUID
+    instance_id: str | None
+    name: str
+    platform: str
+    status: str
+    may_live: bool
+    ip: str | None
+    region: str
+    instance_type: str
+    description: str
+    gpu_count: int
+    vram_gib: int | None
+    hourly: Decimal
+    accrued: Decimal
+    billed: Decimal | None
+    requested_at: datetime
+    launched_at: datetime | None
+    active_at: datetime | None
+    login_at: datetime | None
+    agent_started_at: datetime | None
+    terminate_requested_at: datetime | None
+    gone_at: datetime | None
+    gone_proof: GoneProof | None
+    seen_at: datetime | None
+    fault: Mapping[str, Any] | None
+    refusal: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class RunNews:
+    """What the newest machine's run log says, and when it last said anything new."""
+
+    phase: str
+    phase_detail: str
+    phase_since: datetime | None
+    news_at: datetime | None
+    looked_at: datetime | None
+    stepped_at: datetime | None
+    heartbeat: Mapping[str, Any] | None
+    environment: Mapping[str, Any] | None
+    exit: Mapping[str, Any] | None
+
+    @property
+    def is_cpu_stand_in(self) -> bool:
+        """Whether the image declared that it has no GPU and a CPU stands in."""
+        return bool((self.environment or {}).get("cpu_stand_in"))
+
+
+@dataclass(frozen=True)
+class CloudNews:
+    """When the cloud last listed this key's machines for us, and since when it does not (F58)."""
+
+    listed_at: datetime | None
+    failed_since: datetime | None
+    error: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class EventLine:
+    """One line of the story; ``machine`` is the name of the machine it is about."""
+
+    event_id: int
+    at: datetime
+    kind: str
+    message: str
+    from_status: str
+    to_status: str
+    machine: str | None
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DeploymentOverview:
+    """A deployment as it is shown. Lists leave the last four fields empty (``deployment_lines``).
+
+    ``status`` is the public word, ``phase`` the finer step inside it; ``bills`` says whether any
+    machine may live; ``url`` is the path of its page.
+    """
+
+    deployment_id: UUID
+    job_id: UUID
+    name: str
+    platform: str
+    status: str
+    status_since: datetime
+    phase: str
+    is_terminal: bool
+    stop_asked: bool
+    save_wanted: bool
+    outcome: str
+    bills: bool
+    instance_id: str | None
+    instance_type: str
+    region: str
+    url: str
+    cost: Cost
+    progress: Progress | None
+    machines: tuple[MachineOverview, ...]
+    run: RunNews | None
+    attention: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    max_hours: Decimal
+    max_hourly_price: Decimal
+    max_attempts: int
+    capacity_deadline: datetime | None
+    next_tick_at: datetime | None
+    last_tick_at: datetime | None
+    created_at: datetime
+    completed_at: datetime | None
+    metrics: Mapping[str, MetricPoint] = field(default_factory=dict)
+    events: tuple[EventLine, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    cloud: CloudNews | None = None
+
+
+@dataclass(frozen=True)
+class JobOverview:
+    """A job with its newest deployment; ``deployment_ids`` are all of them, newest first."""
+
+    job: TrainingJob
+    deployment: DeploymentOverview | None
+    deployment_ids: tuple[UUID, ...]
+
+
+def deployments_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Deployment]:
+    """Return the user's deployments, newest first."""
+    return Deployment.objects.filter(user=user.pk).order_by("-created_at", "-pk")
+
+
+def jobs_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[TrainingJob]:
+    """Return the user's jobs, newest first."""
+    jobs = TrainingJob.objects.filter(user=user.pk).select_related("dataset")
+    return jobs.order_by("-created_at", "-pk")
+
+
+def deployment_overview(deployment: Deployment, *, now: datetime) -> DeploymentOverview:
+    """Return all that is shown of one deployment; ``now`` is the database's time. Six queries."""
+    (line,) = deployment_lines([deployment], now=now)
+    names = {machine.machine_id: machine.name for machine in line.machines}
+    newest = deployment.events.order_by("-id")[:LAST_EVENTS]
+    return replace(
+        line,
+        metrics=history.latest_metrics(deployment.job_id),
+        events=tuple(reversed([event_line(event, names) for event in newest])),
+        artifacts=tuple(deployment.artifacts.all()),
+        cloud=_cloud_news(deployment),
+    )
+
+
+def deployment_lines(
+    deployments: Sequence[Deployment], *, now: datetime
+) -> list[DeploymentOverview]:
+    """Return what a list shows of each deployment, in the same order. Two queries."""
+    machines: dict[UUID, list[Machine]] = defaultdict(list)
+    for machine in Machine.objects.filter(deployment__in=deployments).order_by("attempt", "node"):
+        machines[machine.deployment_id].append(machine)
+    runs = history.runs_with_pace(deployments)
+    return [_line(each, machines[each.pk], runs, now=now) for each in deployments]
+
+
+def job_lines(jobs: Sequence[TrainingJob], *, now: datetime) -> list[JobOverview]:
+    """Return each job with its newest deployment, in the same order. Three queries."""
+    by_job: dict[UUID, list[Deployment]] = defaultdict(list)
+    newest_first = Deployment.objects.filter(job__in=jobs).order_by("-created_at", "-pk")
+    for deployment in newest_first:
+        by_job[deployment.job_id].append(deployment)
+    newest = [rows[0] for rows in by_job.values()]
+    lines = {line.job_id: line for line in deployment_lines(newest, now=now)}
+    return [
+        JobOverview(
+            job=job,
+            deployment=lines.get(job.pk),
+            deployment_ids=tuple(each.pk for each in by_job[job.pk]),
+        )
+        for job in jobs
+    ]
+
+
+def event_line(event: Event, machine_names: Mapping[UUID, str]) -> EventLine:
+    """Return one line of the story; ``machine_names`` maps machine ids to names."""
+    return EventLine(
+        event_id=event.pk,
+        at=event.at,
+        kind=event.kind,
+        message=event.message,
+        from_status=event.from_status,
+        to_status=event.to_status,
+        machine=machine_names.get(event.machine_id) if event.machine_id else None,
+        data=event.data,
+    )
+
+
+def machine_status(machine: Machine) -> str:
+    """Return the one word for a machine; every row has one.
+
+    requested, refused, never_seen, terminating, gone, or what the cloud said last: booting until
+    it says anything.
+    """
+    if machine.launch_state in NOT_STARTED:
+        return machine.launch_state
+    if machine.gone_at is not None:
+        return "gone"
+    if machine.launch_state in UNCLEAR:
+        return "requested"
+    if machine.end_wanted_at is not None:
+        return "terminating"
+    return machine.seen_status or "booting"
+
+
+def head_machine(machines: Iterable[Machine]) -> Machine | None:
+    """Return the newest machine that was started or may have been, of machines in order."""
+    started = [machine for machine in machines if machine.launch_state not in NOT_STARTED]
+    return started[-1] if started else None
+
+
+def progress(run: RunState, pace: Pace | None, *, is_training: bool) -> Progress | None:
+    """Return how far the run is; the time left is known only in training, from its own pace."""
+    if run.step is None and run.total_steps is None:
+        return None
+    percent = None
+    if run.step is not None and run.total_steps:
+        percent = round(min(100.0, 100 * run.step / run.total_steps), 1)
+    return Progress(
+        step=run.step,
+        total_steps=run.total_steps,
+        epoch=run.epoch,
+        percent=percent,
+        seconds_remaining=_seconds_remaining(run, pace) if is_training else None,
+    )
+
+
+def _seconds_remaining(run: RunState, pace: Pace | None) -> int | None:
+    if run.exit is not None or pace is None or run.stepped_at is None:
+        return None
+    if run.step is None or run.total_steps is None or run.step <= pace.first_step:
+        return None
+    seconds = (run.stepped_at - pace.first_at).total_seconds()
+    left = max(0, run.total_steps - run.step)
+    return round(left * seconds / (run.step - pace.first_step)) if seconds > 0 else None
+
+
+def _line(
+    deployment: Deployment,
+    machines: Sequence[Machine],
+    runs: Mapping[UUID, tuple[RunState, Pace | None]],
+    *,
+    now: datetime,
+) -> DeploymentOverview:
+    head = head_machine(machines)
+    run, pace = runs.get(head.pk, (None, None)) if head else (None, None)
+    asked = deployment.config
+    is_training = deployment.status == Status.TRAINING
+    return DeploymentOverview(
+        deployment_id=deployment.pk,
+        job_id=deployment.job_id,
+        name=deployment.name,
+        platform=deployment.platform,
+        status=deployment.status,
+        status_since=deployment.status_since,
+        phase=_phase(deployment, run),
+        is_terminal=deployment.is_terminal,
+        stop_asked=deployment.desired == Desired.STOP,
+        save_wanted=deployment.save_wanted,
+        outcome=deployment.outcome,
+        bills=any(machine.may_live for machine in machines),
+        instance_id=_instance_id(head) if head else None,
+        instance_type=head.instance_type if head else str(asked.get("instance_type", "auto")),
+        region=head.region if head else str(asked.get("region", "auto")),
+        url=deployment.url,
+        cost=_cost(deployment, machines, head=head, now=now),
+        progress=progress(run, pace, is_training=is_training) if run else None,
+        machines=tuple(_machine(machine, now=now) for machine in machines),
+        run=_run_news(run) if run else None,
+        attention=deployment.attention,
+        error=deployment.error,
+        max_hours=deployment.max_hours,
+        max_hourly_price=deployment.max_hourly_price,
+        max_attempts=deployment.max_attempts,
+        capacity_deadline=deployment.capacity_deadline,
+        next_tick_at=deployment.next_tick_at,
+        last_tick_at=deployment.last_tick_at,
+        created_at=deployment.created_at,
+        completed_at=deployment.completed_at,
+    )
+
+
+def _phase(deployment: Deployment, run: RunState | None) -> str:
+    """The machine's word, unless it has none or its part is over: then the status is finer."""
+    told = run.phase if run and run.exit is None and deployment.status in WITH_PHASES else ""
+    return deployment.status if told in ("", "finished") else told
+
+
+def _cost(
+    deployment: Deployment, machines: Sequence[Machine], *, head: Machine | None, now: datetime
+) -> Cost:
+    spent = sum((machine.accrued_usd(now) for machine in machines), Decimal(0))
+    final = deployment.actual_cost
+    return Cost(
+        hourly=head.hourly_price if head else None,
+        estimated=deployment.estimated_cost,
+        accrued=costs.cents_up(spent if final is None else final),
+        final=None if final is None else costs.cents_up(final),
+        budget_limit=deployment.budget_limit,
+    )
+
+
+def _machine(machine: Machine, *, now: datetime) -> MachineOverview:
+    launched = machine.launch_state == LaunchState.LAUNCHED
+    proof = None
+    if machine.gone_at and machine.absent_since and machine.absent_until:
+        proof = GoneProof(machine.absent_lists, machine.absent_since, machine.absent_until)
+    return MachineOverview(
+        machine_id=machine.pk,
+        instance_id=_instance_id(machine),
+        name=machine.name,
+        platform=machine.platform,
+        status=machine_status(machine),
+        may_live=machine.may_live,
+        ip=machine.seen_ip,
+        region=machine.region,
+        instance_type=machine.instance_type,
+        description=machine.description,
+        gpu_count=machine.gpu_count,
+        vram_gib=machine.vram_gib,
+        hourly=machine.hourly_price,
+        accrued=machine.accrued_usd(now),
+        billed=machine.billed_usd,
+        requested_at=machine.requested_at,
+        launched_at=machine.launch_ended_at if launched else None,
+        active_at=machine.active_at,
+        login_at=machine.login_at,
+        agent_started_at=machine.agent_started_at,
+        terminate_requested_at=machine.terminate_requested_at,
+        gone_at=machine.gone_at,
+        gone_proof=proof,
+        seen_at=machine.seen_at,
+        fault=machine.fault,
+        refusal=machine.refusal,
+    )
+
+
+def _instance_id(machine: Machine) -> str | None:
+    return machine.instance_id or None
+
+
+def _run_news(run: RunState) -> RunNews:
+    return RunNews(
+        phase=run.phase,
+        phase_detail=run.phase_detail,
+        phase_since=run.phase_since,
+        news_at=run.news_at,
+        looked_at=run.looked_at,
+        stepped_at=run.stepped_at,
+        heartbeat=run.heartbeat,
+        environment=run.environment,
+        exit=run.exit,
+    )
+
+
+def _cloud_news(deployment: Deployment) -> CloudNews | None:
+    # By id: loading the vault entry would open the sealed key.
+    snapshot = CloudSnapshot.objects.filter(vault_entry_id=deployment.vault_entry_id).first()
+    if snapshot is None:
+        return None
+    return CloudNews(
+        listed_at=snapshot.listed_at, failed_since=snapshot.failed_since, error=snapshot.error
+    )
