@@ -6,7 +6,7 @@ whether to call again (D2, D3). Raw JSON never leaves a provider's module.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar, Literal, Protocol
@@ -98,21 +98,18 @@ class Instance:
 class LaunchRequest:
     """Everything one launch needs. ``name`` is the idempotency key (D1).
 
-    The host keys are OpenSSH texts for the machine itself; ``authorized_keys`` are public keys to
-    let in besides the registered one (T19).
+    The host keys are OpenSSH texts for the machine itself, "" to let it make its own;
+    ``authorized_keys`` are public keys to let in besides the registered one (T19).
     """
 
     name: str
     instance_type: str
     region: str
     ssh_key_name: str
-    host_private_key: str
+    # A private key must not reach a log by way of a traceback (I17).
+    host_private_key: str = field(repr=False)
     host_public_key: str
     authorized_keys: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        # A private key must not reach a log by way of a traceback (I17).
-        return f"LaunchRequest({self.name!r}, {self.instance_type!r}, {self.region!r})"
 
 
 class ProviderError(errors.ProviderError):
@@ -243,7 +240,7 @@ class Provider(ABC):
 
     @abstractmethod
     def launch(self, request: LaunchRequest) -> LaunchResult:
-        """Ask once for one machine. Raises nothing; an unclear outcome is ``Unknown``."""
+        """Ask once for one machine; a cloud that says no, or nothing, is a result and no error."""
 
     @abstractmethod
     def find(self, name: str) -> Instance | None:

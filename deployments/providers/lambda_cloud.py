@@ -1,15 +1,243 @@
-"""Lambda Cloud: on-demand machines over its public API."""
+"""Lambda Cloud: on-demand machines over its public API, version 1.10.0 (read 2026-11)."""
 
-from deployments.providers.base import Capabilities, Endpoint, Provider
+import hashlib
+from urllib.parse import quote
+
+from deployments.providers import lambda_shapes as shapes
+from deployments.providers.base import (
+    Capabilities,
+    Endpoint,
+    Instance,
+    InstanceStatus,
+    Launched,
+    LaunchRequest,
+    LaunchResult,
+    Offer,
+    Pacer,
+    Provider,
+    ProviderAuthError,
+    ProviderBusyError,
+    ProviderError,
+    ProviderRefusedError,
+    RefusalReason,
+    Refused,
+    RequestKind,
+    Unknown,
+)
+from deployments.providers.http import (
+    Answer,
+    AnswerLostError,
+    HttpClient,
+    NeverReachedError,
+)
+from deployments.providers.lambda_errors import (
+    CONSOLE_URL,
+    MOVED,
+    RATE_LIMITED,
+    error_of,
+    is_good,
+    unreadable,
+    vendor_code,
+    verdict_on,
+)
+from deployments.providers.user_data import cloud_config
+
+LABEL = "Lambda"
+NOT_THERE = ("global/object-does-not-exist", "global/not-found")
 
 
 class LambdaCloud(Provider):
     """Lambda's API under one key."""
 
     capabilities = Capabilities(
-        label="Lambda", billing_quantum_seconds=60, injects_host_key=True, interruptible=False
+        label=LABEL,
+        # One-minute increments, no minimum. Source: Lambda's billing page (read 2024-11).
+        billing_quantum_seconds=60,
+        injects_host_key=True,
+        interruptible=False,
+        console_url=CONSOLE_URL,
     )
+
+    def __init__(self, *, api_key: str, endpoint: Endpoint, pacer: Pacer) -> None:
+        super().__init__(api_key=api_key, endpoint=endpoint, pacer=pacer)
+        self._http = HttpClient(
+            label=LABEL, base_url=endpoint.base_url, api_key=api_key, pacer=pacer
+        )
 
     @classmethod
     def default_endpoint(cls) -> Endpoint:
         return Endpoint("https://cloud.lambda.ai/api/v1", ssh_port=22, ssh_user="ubuntu")
+
+    def offers(self) -> list[Offer]:
+        return shapes.offers(self._get("/instance-types"))
+
+    def launch(self, request: LaunchRequest) -> LaunchResult:
+        try:
+            answer = self._http.request(
+                "POST",
+                "/instance-operations/launch",
+                kind="launch",
+                timeout_seconds=self._endpoint.launch_timeout_seconds,
+                body=_launch_body(request),
+            )
+        except AnswerLostError as error:
+            return Unknown(error.message)
+        except ProviderError as error:
+            return _refused(error, _reason_not_sent(error))
+        return self._launch_result(answer)
+
+    def find(self, name: str) -> Instance | None:
+        found = [instance for instance in self.list_all() if instance.name == name]
+        # Names need not be unique at Lambda: one that still lives is the one that matters.
+        found.sort(key=lambda instance: instance.status == InstanceStatus.TERMINATED)
+        return found[0] if found else None
+
+    def list_all(self) -> list[Instance]:
+        return shapes.instances(self._get("/instances", kind="list"))
+
+    def get(self, instance_id: str) -> Instance | None:
+        answer = self._send("GET", f"/instances/{quote(instance_id, safe='')}")
+        if _says_not_there(answer):
+            return None
+        instance = shapes.instance(shapes.data_of(self._checked(answer)))
+        if instance.instance_id != instance_id:
+            raise unreadable("it shows another machine than the one asked for")
+        return instance
+
+    def terminate(self, instance_id: str) -> None:
+        answer = self._send(
+            "POST",
+            "/instance-operations/terminate",
+            kind="terminate",
+            body={"instance_ids": [instance_id]},
+        )
+        # F66: an id Lambda does not know may be gone or not be there yet; the list decides.
+        if not _says_not_there(answer):
+            self._checked(answer)
+
+    def ensure_ssh_key(self, public_key: str) -> str:
+        wanted = _type_and_blob(public_key)
+        registered = self._registered_name(wanted)
+        if registered is not None:
+            return registered
+        digest = hashlib.sha256(" ".join(wanted).encode()).hexdigest()
+        name = f"slipway-{digest[:16]}"
+        answer = self._send("POST", "/ssh-keys", body={"name": name, "public_key": public_key})
+        try:
+            self._checked(answer)
+        except ProviderRefusedError:
+            # F23: another process may have registered it since we looked.
+            registered = self._registered_name(wanted)
+            if registered is None:
+                raise
+            return registered
+        return name
+
+    def ssh_public_key(self, name: str) -> str:
+        keys = shapes.ssh_keys(self._get("/ssh-keys"))
+        if name not in keys:
+            raise ProviderRefusedError(
+                f"No SSH key named {name} is registered at Lambda.",
+                remedy=f"Add it under that name at {CONSOLE_URL}, or leave ssh_key_name empty.",
+                code="E_SSH_KEY",
+            )
+        return keys[name]
+
+    def check_key(self) -> None:
+        # The list of machines is what everything rests on: a key that may not read it is no use.
+        shapes.instances(self._get("/instances"))
+
+    def _registered_name(self, wanted: tuple[str, str]) -> str | None:
+        """Return the name of a registered key with the same type and blob; comments may differ."""
+        for name, public_key in shapes.ssh_keys(self._get("/ssh-keys")).items():
+            if tuple(public_key.split()[:2]) == wanted:
+                return name
+        return None
+
+    def _launch_result(self, answer: Answer) -> LaunchResult:
+        """Judge a launch: refused only where Lambda itself says so, unknown in every doubt (D2)."""
+        if is_good(answer):
+            ids = shapes.launched_ids(answer)
+            if ids is None:
+                return Unknown("Lambda accepted the launch but named no usable machine id.")
+            return Launched(ids[0], extra_instance_ids=tuple(ids[1:]))
+        error = error_of(answer, self._http)
+        if answer.status == RATE_LIMITED:
+            return _refused(error, "rate_limited", answer.retry_after_seconds)
+        if answer.status in MOVED:
+            return _refused(error, "other")
+        verdict = verdict_on(answer)
+        if verdict is None or not verdict.final:
+            return Unknown(error.message)
+        return _refused(error, verdict.reason)
+
+    def _get(self, path: str, *, kind: RequestKind = "other") -> Answer:
+        return self._checked(self._send("GET", path, kind=kind))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        kind: RequestKind = "other",
+        body: dict[str, object] | None = None,
+    ) -> Answer:
+        return self._http.request(
+            method,
+            path,
+            kind=kind,
+            timeout_seconds=self._endpoint.read_timeout_seconds,
+            body=body,
+        )
+
+    def _checked(self, answer: Answer) -> Answer:
+        if not is_good(answer):
+            raise error_of(answer, self._http)
+        return answer
+
+
+def _launch_body(request: LaunchRequest) -> dict[str, object]:
+    body: dict[str, object] = {
+        "name": request.name,
+        "region_name": request.region,
+        "instance_type_name": request.instance_type,
+        "ssh_key_names": [request.ssh_key_name],
+    }
+    user_data = cloud_config(request)
+    if user_data:
+        body["user_data"] = user_data
+    return body
+
+
+def _reason_not_sent(error: ProviderError) -> RefusalReason:
+    """Return why a launch never left; everything here happened before the request."""
+    if isinstance(error, ProviderBusyError):
+        return "rate_limited"
+    if isinstance(error, NeverReachedError):
+        return "unreachable"
+    return "auth" if isinstance(error, ProviderAuthError) else "other"
+
+
+def _refused(
+    error: ProviderError, reason: RefusalReason, retry_after_seconds: float | None = None
+) -> Refused:
+    if isinstance(error, ProviderBusyError):
+        retry_after_seconds = error.retry_after_seconds
+    error.message = f"{error.message} Nothing was started."
+    error.args = (error.message,)
+    return Refused(error, reason, retry_after_seconds)
+
+
+def _says_not_there(answer: Answer) -> bool:
+    return 400 <= answer.status < 500 and vendor_code(answer) in NOT_THERE
+
+
+def _type_and_blob(public_key: str) -> tuple[str, str]:
+    parts = public_key.split()
+    if len(parts) < 2:
+        raise ProviderRefusedError(
+            "The SSH login key is not an OpenSSH public key.",
+            remedy="Check LAMBDA_SSH_KEY_PATH, or leave it empty.",
+            code="E_LOGIN_KEY",
+        )
+    return parts[0], parts[1]
