@@ -136,6 +136,7 @@ class EventLine:
     """One line of the story; ``machine`` is the name of the machine it is about."""
 
     event_id: int
+    deployment_id: UUID
     at: datetime
     kind: str
     message: str
@@ -256,6 +257,7 @@ def event_line(event: Event, machine_names: Mapping[UUID, str]) -> EventLine:
     """Return one line of the story; ``machine_names`` maps machine ids to names."""
     return EventLine(
         event_id=event.pk,
+        deployment_id=event.deployment_id,
         at=event.at,
         kind=event.kind,
         message=event.message,

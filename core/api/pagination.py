@@ -18,9 +18,11 @@ MAX_LIMIT = 100
 class NewestFirst(BasePagination):
     """``{"object": "list", "data": [..], "has_more": bool}`` over rows with ``created_at``.
 
-    The cursor is the last row's id: rows added meanwhile shift nothing.
+    The cursor is the last row's id: rows added meanwhile shift nothing. A subclass names another
+    ``moment`` for rows that call it otherwise.
     """
 
+    moment = "created_at"
     has_more = False
 
     def paginate_queryset(
@@ -29,8 +31,8 @@ class NewestFirst(BasePagination):
         limit = _limit(request.query_params.get("limit"))
         after = request.query_params.get("after")
         if after:
-            queryset = _behind(queryset, after)
-        rows = list(queryset.order_by("-created_at", "-pk")[: limit + 1])
+            queryset = _behind(queryset, after, moment=self.moment)
+        rows = list(queryset.order_by(f"-{self.moment}", "-pk")[: limit + 1])
         self.has_more = len(rows) > limit
         return rows[:limit]
 
@@ -82,7 +84,7 @@ def _limit(text: str | None) -> int:
     return min(int(text), MAX_LIMIT)
 
 
-def _behind(queryset: QuerySet[Any], after: str) -> QuerySet[Any]:
+def _behind(queryset: QuerySet[Any], after: str, *, moment: str) -> QuerySet[Any]:
     """Keep the rows that come after the one with that id, looked up among the caller's own."""
     try:
         last: Model | None = queryset.filter(pk=after).first()
@@ -94,8 +96,9 @@ def _behind(queryset: QuerySet[Any], after: str) -> QuerySet[Any]:
             remedy="Use the id of the last row of the page before.",
             param="after",
         )
-    moment = last.created_at  # type: ignore[attr-defined]  # every listed model has it
-    return queryset.filter(Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=last.pk))
+    at = getattr(last, moment)
+    earlier = Q(**{f"{moment}__lt": at})
+    return queryset.filter(earlier | Q(**{moment: at, "pk__lt": last.pk}))
 
 
 def page(rows: Sequence[Any], *, has_more: bool) -> dict[str, Any]:

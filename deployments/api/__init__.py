@@ -1,0 +1,1 @@
+"""The REST interface of configs, deployments, jobs, artifacts and offers (API.md)."""

@@ -1,0 +1,58 @@
+"""``/api/artifacts/{id}/download``: taking the adapter home."""
+
+from django.conf import settings
+from django.http.response import HttpResponseBase
+from django.utils.text import slugify
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from core.api.file_response import AnyAccept, file_response
+from core.api.schema import error_responses
+from core.errors import NotFoundError
+from core.lookups import get_owned
+from deployments.api.common import caller, id_parameter
+from deployments.models import Artifact
+
+MEDIA_TYPE = "application/gzip"
+
+
+class DownloadView(APIView):
+    """The bytes of one artifact."""
+
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(
+        parameters=[
+            id_parameter("artifact_id"),
+            OpenApiParameter("Range", location=OpenApiParameter.HEADER),
+            OpenApiParameter("If-Range", location=OpenApiParameter.HEADER),
+            OpenApiParameter("If-None-Match", location=OpenApiParameter.HEADER),
+        ],
+        responses={
+            (200, MEDIA_TYPE): OpenApiTypes.BINARY,
+            (206, MEDIA_TYPE): OpenApiTypes.BINARY,
+            304: None,
+            **error_responses(404, 416),
+        },
+    )
+    def get(self, request: Request, artifact_id: str) -> HttpResponseBase:
+        """Stream the artifact as .tar.gz; the ETag is its sha256, one range may be asked for."""
+        mine = Artifact.objects.select_related("job")
+        artifact = get_owned(mine, caller(request), artifact_id, owner="job__user")
+        name = slugify(artifact.job.name)
+        try:
+            return file_response(
+                request,
+                settings.SLIPWAY_DATA_DIR / artifact.path,
+                etag=artifact.sha256,
+                content_type=MEDIA_TYPE,
+                filename=f"{name}-{artifact.name}" if name else artifact.name,
+            )
+        except FileNotFoundError:
+            raise NotFoundError(
+                "The artifact's file is no longer in the data folder.",
+                remedy="Put the file back from a backup of the data folder.",
+                code="E_ARTIFACT_MISSING",
+            ) from None

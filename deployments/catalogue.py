@@ -1,0 +1,63 @@
+"""What can be rented now, asked live under the user's own keys."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.contrib.auth.models import User
+
+from core.errors import InvalidInputError
+from core.time import database_now
+from deployments import clouds
+from deployments.providers import PROVIDERS
+from deployments.providers.base import Offer
+from secrets_vault.services import entry_for
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The offers of every cloud that was asked, cheapest first, and when they held."""
+
+    offers: tuple[Offer, ...]
+    as_of: datetime
+
+
+def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
+    """Ask the named cloud, or each one the user has a key for.
+
+    Raises: InvalidInputError for an unknown platform or a missing key; ProviderError when a cloud
+    refuses the key or does not answer.
+    """
+    if platform is not None:
+        clouds.provider_class(platform)
+    entries = [entry_for(user, name) for name in ([platform] if platform else sorted(PROVIDERS))]
+    keys = [entry for entry in entries if entry is not None]
+    if not keys:
+        raise InvalidInputError(
+            "Your vault holds no key for this.",
+            remedy="Add your API key of a cloud to the vault.",
+            code="E_NO_KEY",
+            param="platform",
+        )
+    as_of = database_now()
+    offers = [offer for entry in keys for offer in clouds.provider_for(entry).offers()]
+    offers.sort(key=lambda offer: (offer.hourly_price_usd, offer.instance_type, offer.region))
+    return Catalogue(offers=tuple(offers), as_of=as_of)
+
+
+def matching(
+    offers: Iterable[Offer],
+    *,
+    min_vram_gib: int | None = None,
+    max_hourly_usd: Decimal | None = None,
+    available: bool | None = None,
+) -> list[Offer]:
+    """Return the offers within these limits; memory is that of one card, unknown is too little."""
+    return [
+        offer
+        for offer in offers
+        if (min_vram_gib is None or (offer.vram_gib or 0) >= min_vram_gib)
+        and (max_hourly_usd is None or offer.hourly_price_usd <= max_hourly_usd)
+        and (available is None or offer.available == available)
+    ]
