@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
 from django.db import models
+from django.db.models.base import ModelBase
 from django.utils import timezone
 
 
@@ -83,8 +84,8 @@ class AuditEntry(models.Model):
 
     def save(
         self,
-        *args: Any,
-        force_insert: bool | tuple[type[models.Model], ...] = False,
+        *,
+        force_insert: bool | tuple[ModelBase, ...] = False,
         force_update: bool = False,
         using: str | None = None,
         update_fields: Iterable[str] | None = None,

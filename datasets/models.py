@@ -1,16 +1,26 @@
 """Uploaded training data and the tokens by which machines fetch it."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 
+class DatasetManager(models.Manager["Dataset"]):
+    """All datasets, or the ``active`` ones."""
+
+    def active(self) -> models.QuerySet["Dataset"]:
+        """Return the datasets that are not deleted."""
+        return self.get_queryset().filter(deleted_at__isnull=True)
+
+
 class Dataset(models.Model):
     """An uploaded file and what we found in it. Files never change; a new upload is a new row.
 
-    Paths are relative to the data folder. Only a ``ready`` one can be trained on.
+    Paths are relative to the data folder. Only a ``ready`` one can be trained on. A deleted one
+    keeps its row, since the jobs it served name its sha256 and row count, and loses its files.
     """
 
     class Status(models.TextChoices):
@@ -46,6 +56,9 @@ class Dataset(models.Model):
     finding_totals = models.JSONField(default=dict)
     methods = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[DatasetManager] = DatasetManager()
 
     class Meta:
         db_table = "datasets"
@@ -57,7 +70,7 @@ class Dataset(models.Model):
     @property
     def is_ready(self) -> bool:
         """Whether it can be trained on."""
-        return self.status == self.Status.READY
+        return self.status == self.Status.READY and self.deleted_at is None
 
 
 class DownloadToken(models.Model):

@@ -1,6 +1,7 @@
 """The secrets vault."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class SecretsVaultConfig(AppConfig):
@@ -11,4 +12,7 @@ class SecretsVaultConfig(AppConfig):
     verbose_name = "secrets vault"
 
     def ready(self) -> None:
-        from secrets_vault import checks  # noqa: F401  # importing registers the check
+        # Importing registers the checks.
+        from secrets_vault import checks
+
+        post_migrate.connect(checks.place_canary, sender=self)

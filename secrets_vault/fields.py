@@ -9,12 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from cryptography.fernet import InvalidToken
-from django.core.exceptions import FieldError
+from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup, TextField, Transform
-from encrypted_model_fields.fields import EncryptedTextField, decrypt_str
 
 from core.errors import ServerFaultError
+
+try:
+    # The library reads the keys when it is imported.
+    from encrypted_model_fields.fields import EncryptedTextField, decrypt_str
+except ImproperlyConfigured:
+    # No cause: nothing that was done with a key belongs in a traceback.
+    raise ImproperlyConfigured(
+        "FIELD_ENCRYPTION_KEY holds no usable key. It takes one Fernet key or several, newest "
+        "first, with commas between them; make one with: python -c 'from cryptography.fernet "
+        "import Fernet; print(Fernet.generate_key().decode())'"
+    ) from None
 
 
 class SecretUnreadableError(ServerFaultError):
@@ -33,8 +43,13 @@ class SecretField(EncryptedTextField):  # type: ignore[misc]  # the library has 
     """Encrypted text that raises rather than guess.
 
     Reading raises SecretUnreadableError; saving anything but ``str`` or None raises TypeError (so
-    does ``bulk_update``, which hands over SQL expressions); only ``isnull`` can be looked up.
+    does ``bulk_update``, which hands over SQL expressions); only ``isnull`` can be looked up;
+    ``dumpdata`` and the serializers leave it out (T15).
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("serialize", False)
+        super().__init__(*args, **kwargs)
 
     def from_db_value(self, value: str | None, *args: object, **kwargs: object) -> str | None:
         if value is None:
@@ -48,7 +63,7 @@ class SecretField(EncryptedTextField):  # type: ignore[misc]  # the library has 
 
     def to_python(self, value: object) -> str | None:
         # A value in memory is plain already; what looks like a token of ours is somebody's secret.
-        return TextField.to_python(self, value)  # type: ignore[arg-type,no-any-return]
+        return TextField.to_python(self, value)  # type: ignore[no-any-return]
 
     def get_db_prep_save(self, value: object, connection: BaseDatabaseWrapper) -> str | None:
         if value is not None and not isinstance(value, str):
@@ -66,5 +81,5 @@ class SecretField(EncryptedTextField):  # type: ignore[misc]  # the library has 
         raise FieldError(f"{self.name} is sealed and cannot be transformed.")
 
     def value_to_string(self, obj: object) -> str:
-        # dumpdata and the serializers ask here.
+        # Whoever exports it all the same asks here.
         raise TypeError(f"{self.name} is sealed and is never exported.")

@@ -1,6 +1,7 @@
 """Sealed secrets: the keys users lend us, and the ones this installation made for itself."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -10,10 +11,22 @@ from secrets_vault.fields import SecretField
 from secrets_vault.kinds import provider_choices
 
 
+class VaultEntryManager(models.Manager["VaultEntry"]):
+    """Rows without the sealed column: a list of keys opens none of them."""
+
+    def get_queryset(self) -> models.QuerySet["VaultEntry"]:
+        return super().get_queryset().defer("api_key_encrypted")
+
+    def active(self) -> models.QuerySet["VaultEntry"]:
+        """Return the entries that are not deleted."""
+        return self.get_queryset().filter(deleted_at__isnull=True)
+
+
 class VaultEntry(models.Model):
     """One user's key for one provider. The sealed text names both, so rows cannot be swapped (T8).
 
     Read the key with ``services.open_secret`` only: the field holds the bound text, not the key.
+    A deleted entry keeps its row, since machines it rented refer to it, and loses the key.
     """
 
     class Status(models.TextChoices):
@@ -29,7 +42,7 @@ class VaultEntry(models.Model):
     )
     provider = models.CharField(max_length=32, choices=provider_choices)
     label = models.CharField(max_length=100, blank=True, default="")
-    api_key_encrypted = SecretField(editable=False)
+    api_key_encrypted = SecretField(editable=False, null=True)
     hint = models.CharField(max_length=4, blank=True, default="")
     fingerprint = models.CharField(max_length=16)
     status = models.CharField(max_length=16, choices=Status, default=Status.UNCHECKED)
@@ -37,17 +50,24 @@ class VaultEntry(models.Model):
     last_checked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[VaultEntryManager] = VaultEntryManager()
 
     class Meta:
         db_table = "secrets_vault"
         ordering = ["-created_at", "-id"]
         verbose_name_plural = "vault entries"
         constraints = [
-            models.UniqueConstraint(fields=["user", "provider"], name="one_key_per_provider")
+            models.UniqueConstraint(
+                fields=["user", "provider"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="one_key_per_provider",
+            )
         ]
 
     def __str__(self) -> str:
-        return f"{self.provider} key ...{self.hint}"
+        return f"{self.provider} key {self.hint and '...'}{self.hint or self.fingerprint}"
 
 
 class InstallationSecret(models.Model):

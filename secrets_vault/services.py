@@ -1,1 +1,206 @@
-"""What the vault does for its users and for the rest of Slipway."""
+"""What the vault does for its users and for the rest of Slipway.
+
+The audit trail has a row for each key that is added, checked or deleted. Using a key leaves
+``last_used_at`` and no row: a live deployment uses its key every few seconds, and what it did with
+it stands in the deployment's own events (I19).
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.contrib.auth.models import AbstractBaseUser, User
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.views.decorators.debug import sensitive_variables
+
+from core import audit
+from core.errors import ConflictError, InvalidInputError
+from core.time import database_now
+from secrets_vault import kinds, sealing
+from secrets_vault.models import InstallationSecret, VaultEntry
+from secrets_vault.redaction import scrub
+
+MAX_SECRET_CHARACTERS = 4096
+# A hint of 4 characters must leave enough of the secret untold.
+_HINT_FROM_CHARACTERS = 16
+_LAST_USED_GRAIN = timedelta(minutes=1)
+
+
+@sensitive_variables("secret")
+def add_entry(user: User, *, provider: str, secret: str, label: str = "") -> VaultEntry:
+    """Seal a user's key for one provider; it can be used from now on and never be read again.
+
+    Blanks around the secret are dropped, since they come from pasting.
+    Raises: InvalidInputError for an unknown provider or an impossible secret; ConflictError when
+    the user has a key for this provider already.
+    """
+    _check_provider(provider)
+    secret = _checked_secret(secret)
+    entry = VaultEntry(
+        user=user,
+        provider=provider,
+        label=label.strip(),
+        api_key_encrypted=sealing.bind(secret, **_owner(user.pk, provider)),
+        hint=secret[-4:] if len(secret) >= _HINT_FROM_CHARACTERS else "",
+        fingerprint=hashlib.sha256(secret.encode()).hexdigest()[:16],
+    )
+    try:
+        with transaction.atomic():
+            entry.save(force_insert=True)
+            _record("vault.key_added", entry, actor=user)
+    except IntegrityError:
+        if entry_for(user, provider) is None:
+            raise
+        raise ConflictError(
+            f"You have a key for {provider} already.",
+            remedy="Delete that key first, then add the new one.",
+            code="E_KEY_EXISTS",
+            param="provider",
+        ) from None
+    # Read again: what is handed out holds no sealed text.
+    return VaultEntry.objects.get(pk=entry.pk)
+
+
+def entry_for(user: AbstractBaseUser, provider: str) -> VaultEntry | None:
+    """Return the user's own key for a provider, or None; nobody else's is ever found (T2)."""
+    return VaultEntry.objects.active().filter(user_id=user.pk, provider=provider).first()
+
+
+def open_secret(entry: VaultEntry) -> str:
+    """Return the key itself, for one call to its provider; never store or log it.
+
+    Raises: SecretUnreadableError when it does not open or was sealed for another row (F80, T8);
+    ConflictError when it has been deleted.
+    """
+    # The row is asked, not the object: a key deleted meanwhile must not be used.
+    found = VaultEntry.objects.filter(pk=entry.pk).values_list(
+        "user_id", "provider", "api_key_encrypted"
+    )
+    user_id, provider, sealed = found.get()
+    if sealed is None:
+        raise ConflictError(
+            f"The {provider} key was deleted.", remedy="Add a key.", code="E_KEY_DELETED"
+        )
+    secret = sealing.unbind(sealed, f"The {provider} key", **_owner(user_id, provider))
+    _note_use(entry)
+    return secret
+
+
+def check_entry(entry: VaultEntry, *, actor: AbstractBaseUser | None = None) -> VaultEntry:
+    """Ask the provider whether it takes the key and keep what it says.
+
+    A provider that cannot be reached says nothing about the key: its status stays, and only the
+    message tells of the attempt. Without an ``actor`` the check counts as its owner's.
+    """
+    kind = kinds.kind_of(entry.provider)
+    if kind is None or kind.check is None:
+        result = kinds.CheckResult(ok=None, message="Keys of this kind cannot be checked.")
+    else:
+        secret = open_secret(entry)
+        result = kind.check(secret)
+        result = kinds.CheckResult(ok=result.ok, message=scrub(result.message, [secret]))
+    changes: dict[str, object] = {"status_message": result.message[:300]}
+    if result.ok is not None:
+        changes["status"] = VaultEntry.Status.OK if result.ok else VaultEntry.Status.REFUSED
+        changes["last_checked_at"] = database_now()
+    with transaction.atomic():
+        # Not save(): the key may have been deleted while the provider was asked.
+        VaultEntry.objects.active().filter(pk=entry.pk).update(**changes)
+        _record("vault.key_checked", entry, actor=actor or entry.user, ok=result.ok)
+    entry.refresh_from_db(fields=["status", "status_message", "last_checked_at"])
+    return entry
+
+
+def delete_entry(entry: VaultEntry, *, actor: AbstractBaseUser | None) -> None:
+    """Forget the key; its row stays, since machines it rented refer to it.
+
+    Raises: ConflictError listing what still needs it: without the key those machines could not
+    be ended (F55).
+    """
+    with transaction.atomic():
+        # The lock makes a deployment that is being accepted wait, and be refused afterwards.
+        VaultEntry.objects.active().select_for_update().filter(pk=entry.pk).first()
+        uses = _uses(entry)
+        if uses:
+            raise ConflictError(
+                f"The {entry.provider} key is still needed by {len(uses)} of your machines.",
+                remedy="Cancel their deployments and delete the key once the machines are gone.",
+                code="E_KEY_IN_USE",
+                details=uses,
+            )
+        wiped = (
+            VaultEntry.objects.active()
+            .filter(pk=entry.pk)
+            .update(api_key_encrypted=None, deleted_at=database_now())
+        )
+        if wiped:
+            _record("vault.key_deleted", entry, actor=actor)
+
+
+def installation_secret(name: str, make: Callable[[], str]) -> str:
+    """Return this installation's own secret of that name, made by ``make`` the first time.
+
+    Of several processes that ask at once, one makes it and all get the same.
+    """
+    row, _ = InstallationSecret.objects.get_or_create(
+        name=name, defaults={"value": lambda: sealing.bind(make(), installation=name)}
+    )
+    return sealing.unbind(row.value, f"The installation's {name}", installation=name)
+
+
+def _check_provider(provider: str) -> None:
+    if kinds.kind_of(provider) is None:
+        known = ", ".join(sorted(name for name, _ in kinds.provider_choices()))
+        raise InvalidInputError(
+            f"There is no provider named {provider!r}.",
+            remedy=f"Choose one of: {known}.",
+            param="provider",
+        )
+
+
+def _checked_secret(secret: str) -> str:
+    """Return the secret without surrounding blanks; the errors never repeat any of it."""
+    secret = secret.strip()
+    problem = ""
+    if not secret:
+        problem = "The secret is empty."
+    elif len(secret) > MAX_SECRET_CHARACTERS:
+        problem = f"The secret is longer than {MAX_SECRET_CHARACTERS} characters."
+    elif not all(character.isprintable() for character in secret):
+        problem = "The secret holds characters that no key has, such as a line break."
+    if problem:
+        raise InvalidInputError(
+            problem, remedy="Copy the key again, the whole key and nothing else.", param="secret"
+        )
+    return secret
+
+
+def _owner(user_id: object, provider: str) -> dict[str, object]:
+    return {"owner": str(user_id), "provider": provider}
+
+
+def _uses(entry: VaultEntry) -> list[object]:
+    kind = kinds.kind_of(entry.provider)
+    return kind.in_use_by(entry) if kind is not None and kind.in_use_by is not None else []
+
+
+def _note_use(entry: VaultEntry) -> None:
+    now = database_now()
+    VaultEntry.objects.filter(pk=entry.pk).filter(
+        Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - _LAST_USED_GRAIN)
+    ).update(last_used_at=now)
+
+
+def _record(
+    action: str, entry: VaultEntry, *, actor: AbstractBaseUser | None, **data: object
+) -> None:
+    audit.record(
+        action,
+        actor=actor,
+        obj=entry,
+        provider=entry.provider,
+        hint=entry.hint,
+        fingerprint=entry.fingerprint,
+        **data,
+    )

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 
 # What a developer's shell may hold and a test must not see. DATABASE_URL is left alone: Django

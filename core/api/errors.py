@@ -78,7 +78,7 @@ def as_slipway_error(exc: Exception) -> SlipwayError:
                 remedy="Ask somebody who may do it.",
             )
         case exceptions.Throttled():
-            wait = int(exc.wait or 60)
+            wait = int(getattr(exc, "wait", None) or 60)
             return RateLimitedError(
                 "Too many requests.", remedy=f"Wait {wait} seconds.", retry_after_seconds=wait
             )
