@@ -46,7 +46,7 @@ def _checks(stack: LocalStack, deployment: dict[str, Any]) -> Iterator[Check]:
     yield _adapter(stack, deployment)
     yield _loss(stack, deployment)
     yield from (_gone(machine) for machine in deployment["machines"])
-    ledger = stack.control("GET", "ledger")["ledger"]
+    ledger = stack.control("GET", "ledger")["entries"]
     live = [m for m in stack.control("GET", "machines")["machines"] if m["status"] != "terminated"]
     yield Check(not live, f"{len(live)} live machines in the sandbox's ledger")
     yield _cost(deployment, ledger)
@@ -84,8 +84,8 @@ def _gone(machine: dict[str, Any]) -> Check:
 
 def _cost(deployment: dict[str, Any], ledger: list[dict[str, Any]]) -> Check:
     ours = Decimal(deployment["cost"]["final"] or 0)
-    theirs = sum((Decimal(row["billed_usd"]) for row in ledger), Decimal(0))
-    rate = max((Decimal(row["hourly_usd"]) for row in ledger), default=Decimal(0))
+    theirs = sum((Decimal(row["cost_cents"]) for row in ledger), Decimal(0)) / 100
+    rate = sum((Decimal(row["price_cents_per_hour"]) for row in ledger), Decimal(0)) / 100
     # We print whole cents, rounded up.
     tolerated = theirs + rate * TOLERATED_SECONDS / 3600 + Decimal("0.01")
     return Check(theirs <= ours <= tolerated, f"cost ${ours}, the sandbox's ledger ${theirs:.4f}")
