@@ -1,20 +1,41 @@
 """One plain function per model, with defaults that are valid; a test says only what it is about."""
 
+import hashlib
 import io
 import itertools
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 
 from core import tokens
 from datasets.models import Dataset
 from datasets.services import create_dataset
+from deployments import recipes
+from deployments.models import (
+    Artifact,
+    Checkpoint,
+    Deployment,
+    Event,
+    LogLine,
+    Machine,
+    Metric,
+    RunState,
+    TrainingConfig,
+    TrainingJob,
+)
+from deployments.models.deployments import LaunchState
 from secrets_vault.kinds import kind_of, register_kind
 from secrets_vault.models import VaultEntry
-from secrets_vault.services import add_entry
+from secrets_vault.services import add_entry, entry_for
 
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PROVIDER = "lambda"
 SECRET = "secret_slipway-test_0123456789abcdef.q7R2t9XzK4mW8pLd"
 
@@ -73,3 +94,138 @@ def make_dataset(
     """Upload a file; without ``content`` twelve good rows of chat messages."""
     file = io.BytesIO(json_lines(chat_rows()) if content is None else content)
     return create_dataset(user or make_user(), file=file, name=name, mapping=mapping)
+
+
+def make_config(user: User | None = None, **fields: Any) -> TrainingConfig:
+    """Keep a training config on a good dataset of the same user."""
+    owner = user or make_user()
+    dataset = fields.pop("dataset", None) or make_dataset(owner)
+    values = {"name": "Sums", "base_model": "example/tiny-llama"} | fields
+    return TrainingConfig.objects.create(user=owner, dataset=dataset, **values)
+
+
+def make_job(user: User | None = None, **fields: Any) -> TrainingJob:
+    """Make a job with a frozen recipe, not yet deployed."""
+    owner = user or make_user()
+    config = fields.pop("training_config", None) or make_config(owner)
+    recipe = recipes.freeze(
+        method=config.method,
+        base_model=config.base_model,
+        hyperparameters=config.hyperparameters,
+        evaluation=config.eval,
+    )
+    values: dict[str, Any] = {
+        "training_config": config,
+        "name": config.name,
+        "model_name": config.base_model,
+        "dataset": config.dataset,
+        "dataset_path": config.dataset.normalised_path,
+        "dataset_sha256": config.dataset.normalised_sha256,
+        "config": recipe,
+    }
+    return TrainingJob.objects.create(user=owner, **(values | fields))
+
+
+def make_deployment(user: User | None = None, **fields: Any) -> Deployment:
+    """Make a deployment of a job of its own, accepted at NOON, with a budget of 10 USD."""
+    owner = user or (fields["job"].user if "job" in fields else make_user())
+    job = fields.pop("job", None) or make_job(owner)
+    values: dict[str, Any] = {
+        "training_config": job.training_config,
+        "vault_entry": entry_for(owner, PROVIDER) or make_vault_entry(owner),
+        "platform": PROVIDER,
+        "name": job.name,
+        "url": f"/jobs/{job.pk}/",
+        "config": {"instance_type": "gpu_1x_a10", "region": "us-east-1", "ssh_key_name": None},
+        "budget_limit": Decimal("10.00"),
+        "max_hourly_price": Decimal("1.29"),
+        "max_hours": Decimal(24),
+        "status_since": NOON,
+        "created_at": NOON,
+        "next_tick_at": NOON,
+    }
+    return Deployment.objects.create(user=owner, job=job, **(values | fields))
+
+
+def make_machine(deployment: Deployment | None = None, **fields: Any) -> Machine:
+    """Make the next machine of a deployment: launched at NOON at 1.29 USD an hour."""
+    owner = deployment or make_deployment()
+    attempt = fields.pop("attempt", owner.machines.count() + 1)
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "vault_entry_id": owner.vault_entry_id,
+        "attempt": attempt,
+        "name": f"slwtst-{owner.pk.hex[:8]}-a{attempt}-n0-t{number}",
+        "platform": owner.platform,
+        "instance_type": "gpu_1x_a10",
+        "region": "us-east-1",
+        "description": "1x A10 (24 GB)",
+        "vram_gib": 24,
+        "hourly_price": Decimal("1.29"),
+        "launch_state": LaunchState.LAUNCHED,
+        "instance_id": uuid.uuid4().hex,
+        "requested_at": NOON,
+        "launch_ended_at": NOON + timedelta(seconds=2),
+    }
+    return Machine.objects.create(deployment=owner, **(values | fields))
+
+
+def make_run_state(machine: Machine | None = None, **fields: Any) -> RunState:
+    """Make what a machine's run log has told: nothing yet, unless said."""
+    return RunState.objects.create(machine=machine or make_machine(), **fields)
+
+
+def make_event(deployment: Deployment | None = None, **fields: Any) -> Event:
+    """Make one line of a deployment's story."""
+    values = {"at": NOON, "kind": "note", "message": "Something happened."} | fields
+    return Event.objects.create(deployment=deployment or make_deployment(), **values)
+
+
+def make_metric(machine: Machine | None = None, **fields: Any) -> Metric:
+    """Make one value of ``train/loss`` at step 1, told at NOON."""
+    rented = machine or make_machine()
+    values = {"name": "train/loss", "step": 1, "value": 2.0, "at": NOON} | fields
+    return Metric.objects.create(job=rented.deployment.job, machine=rented, **values)
+
+
+def make_log_line(machine: Machine | None = None, **fields: Any) -> LogLine:
+    """Make one line of a machine's log, under the next free number."""
+    rented = machine or make_machine()
+    values = {
+        "seq": next(_numbers),
+        "at": NOON,
+        "level": "info",
+        "source": "agent",
+        "text": "All is well.",
+    } | fields
+    return LogLine.objects.create(job=rented.deployment.job, machine=rented, **values)
+
+
+def make_checkpoint(machine: Machine | None = None, **fields: Any) -> Checkpoint:
+    """Make a checkpoint the machine has told of."""
+    rented = machine or make_machine()
+    values = {"step": next(_numbers), "at": NOON, "size_bytes": 1024} | fields
+    values.setdefault("path", f"output/checkpoint-{values['step']}")
+    return Checkpoint.objects.create(job=rented.deployment.job, machine=rented, **values)
+
+
+def make_artifact(
+    machine: Machine | None = None, *, content: bytes = b"adapter bytes", **fields: Any
+) -> Artifact:
+    """Put an adapter's archive into the data folder and record that it is home."""
+    rented = machine or make_machine()
+    job = rented.deployment.job
+    path = f"artifacts/{job.pk}/{rented.name}/adapter.tar.gz"
+    file: Path = settings.SLIPWAY_DATA_DIR / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    values: dict[str, Any] = {
+        "name": "adapter.tar.gz",
+        "path": path,
+        "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "saved_at": NOON,
+    }
+    return Artifact.objects.create(
+        job=job, deployment=rented.deployment, machine=rented, **(values | fields)
+    )
