@@ -43,14 +43,15 @@ class LookOnly:
         return False
 
 
-class ReadOnlyAdmin(LookOnly, admin.ModelAdmin[Any]):
+# Generic in the stubs only.
+class ReadOnlyAdmin(LookOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """A list with search and a page per row."""
 
     show_full_result_count = False
     list_per_page = 50
 
 
-class ReadOnlyInline(LookOnly, admin.TabularInline[Any, Any]):
+class ReadOnlyInline(LookOnly, admin.TabularInline):  # type: ignore[type-arg]
     """Rows of another table on a row's page."""
 
     extra = 0
