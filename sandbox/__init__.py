@@ -1,0 +1,20 @@
+"""The sandbox cloud: Lambda's wire format over real SSH machines on this computer's loopback.
+
+A separate program that imports nothing of Slipway and no Django. Demo, tests and chaos suite run
+the real provider clients, the real SSH and the real training script against it; Slipway has no
+branch for it. Start it with ``python -m sandbox``; it runs on Linux only (it reads /proc and binds
+addresses all over 127/8).
+
+Where things are:
+
+- ``__main__``, ``options``, ``server``: the command line, its values, the HTTP server;
+- ``lambda_wire``, ``launch_request``, ``instance_json``, ``errors``, ``auth``: Lambda's API;
+- ``cloud``: what the account holds, and the life of a machine from launch to gone;
+- ``machines``, ``ssh_server``, ``sftp``, ``image``, ``user_data``, ``processes``: one machine;
+- ``nvidia_smi``: the stub program on every machine;
+- ``catalogue``, ``ledger``: types, prices, capacity; what was billed;
+- ``control``, ``faults``, ``request_log``: the endpoints under ``/_sandbox/``.
+
+What separates two machines: address, host key, login keys, home, temporary folder, SFTP root. It is
+no wall between their shells, which all run as the user who started the sandbox.
+"""

@@ -1,0 +1,164 @@
+"""The account: its keys, machines, bill and faults, and the life of a machine.
+
+A machine is booting, gets its address half way, becomes active when SSH listens; after terminate
+it is terminating until every process has ended, then terminated, then out of the list, then
+unknown (lambda-cloud-api.md section 6). Everything happens in one event loop, so what a request
+does between two awaits is all or nothing.
+"""
+
+import asyncio
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import Coroutine
+
+from sandbox.catalogue import Catalogue
+from sandbox.faults import FaultBook
+from sandbox.ledger import Ledger, LedgerEntry
+from sandbox.machines import LifeScript, Machine, Order, Status
+from sandbox.options import Options
+from sandbox.processes import end_processes
+from sandbox.request_log import RequestLog
+from sandbox.ssh_keys import SshKeyBook
+
+logger = logging.getLogger(__name__)
+
+
+class Cloud:
+    """All that one sandbox holds."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.settings = options.settings
+        self.catalogue = Catalogue()
+        self.ssh_keys = SshKeyBook()
+        self.faults = FaultBook()
+        self.requests = RequestLog()
+        self.ledger = Ledger(options.data_dir / "ledger.json")
+        self._machines_dir = options.data_dir / "machines"
+        self._machines: dict[str, Machine] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def clear_leftovers(self) -> None:
+        """End what a killed sandbox left behind in this data folder, and close its bill."""
+        for machine_id in self.ledger.running():
+            await end_processes(machine_id)
+        shutil.rmtree(self._machines_dir, ignore_errors=True)
+        self.ledger.close_all()
+
+    def machines(self) -> list[Machine]:
+        """Return every machine that this sandbox ever launched, oldest first."""
+        return list(self._machines.values())
+
+    def listed(self) -> list[Machine]:
+        """Return the machines that the list shows now."""
+        return [machine for machine in self.machines() if self._is_listed(machine)]
+
+    def find(self, machine_id: str) -> Machine | None:
+        """Return a machine as long as GET by id knows it."""
+        machine = self._machines.get(machine_id)
+        if machine is None or machine.has_vanished:
+            return None
+        if _seconds_since_end(machine) > self.settings.terminated_get_seconds:
+            return None
+        return machine
+
+    def launch(self, order: Order, *, script: LifeScript) -> Machine:
+        """Start a machine's life and its bill; the capacity has been taken."""
+        machine = Machine(
+            order,
+            machines_dir=self._machines_dir,
+            image_python=self.options.image_python,
+            script=script,
+        )
+        self._machines[machine.machine_id] = machine
+        self.ledger.open(
+            LedgerEntry(
+                machine_id=machine.machine_id,
+                name=order.name or "",
+                instance_type=order.instance_type.name,
+                region=order.region,
+                price_cents_per_hour=order.instance_type.price_cents_per_hour,
+                launched_at=machine.launched_at,
+            )
+        )
+        self._start(self._boot(machine))
+        return machine
+
+    def terminate(self, machine: Machine) -> None:
+        """Begin the end of a machine; a second time does nothing."""
+        if machine.is_live():
+            machine.status = Status.TERMINATING
+            self._start(self._terminate(machine))
+
+    def vanish(self, machine: Machine) -> None:
+        """Take a machine away without a word: no list shows it from now on."""
+        if not machine.has_vanished and machine.status is not Status.TERMINATED:
+            machine.has_vanished = True
+            self._start(self._close(machine))
+
+    async def close(self) -> None:
+        """End every machine, as the cloud itself ends."""
+        for machine in self.machines():
+            self.vanish(machine)
+        await asyncio.gather(*(machine.end() for machine in self.machines()))
+        self.ledger.close_all()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _boot(self, machine: Machine) -> None:
+        half = self.settings.boot_seconds / 2
+        await asyncio.sleep(half)
+        if machine.is_live():
+            machine.take_address()
+        await asyncio.sleep(half)
+        if not machine.is_live() or machine.script.boot_never_ends:
+            return
+        if machine.script.becomes_unhealthy:
+            machine.status = Status.UNHEALTHY
+            return
+        await machine.open_ssh()
+        if not machine.is_live():
+            return
+        machine.status = Status.ACTIVE
+        machine.jupyter_token = secrets.token_hex(16)
+        if machine.script.vanishes_after_seconds is not None:
+            await asyncio.sleep(machine.script.vanishes_after_seconds)
+            self.vanish(machine)
+
+    async def _terminate(self, machine: Machine) -> None:
+        await asyncio.gather(machine.end(), asyncio.sleep(self.settings.terminate_seconds))
+        if machine.has_vanished:
+            return
+        machine.status = Status.TERMINATED
+        await self._close(machine)
+
+    async def _close(self, machine: Machine) -> None:
+        """Wait for the end of a machine, then stop its bill and free its place."""
+        await machine.end()
+        machine.terminated_at = time.time()
+        self.ledger.close(machine.machine_id)
+        self.catalogue.give_back(machine.order.instance_type.name, machine.order.region)
+
+    def _is_listed(self, machine: Machine) -> bool:
+        is_hidden = time.time() - machine.launched_at < machine.script.hidden_for_seconds
+        is_long_gone = _seconds_since_end(machine) > self.settings.terminated_visible_seconds
+        return not (machine.has_vanished or is_hidden or is_long_gone)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_report_failure)
+
+
+def _report_failure(task: "asyncio.Task[None]") -> None:
+    """Say at once that a machine's life broke off; nobody waits for the task."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("The life of a machine broke off.", exc_info=error)
+
+
+def _seconds_since_end(machine: Machine) -> float:
+    return 0.0 if machine.terminated_at is None else time.time() - machine.terminated_at

@@ -1,0 +1,167 @@
+"""The other side of the cloud, under /_sandbox/: the truth, the bill, the script of faults.
+
+Every call but ``health`` needs the control key, as ``X-Sandbox-Control`` or as a Bearer token.
+
+    GET  health                      {"status": "ok"}
+    GET  ledger                      {"quantum_seconds", "entries": [...], "total_cents"}
+    GET  machines                    {"machines": [...]}, every one ever launched
+    POST machines/ID/vanish          the machine is gone, without a word
+    GET  requests                    {"requests": [...]}, what reached the API
+    GET | POST | DELETE  faults      see faults.py; DELETE clears the script
+    GET | POST  prices               {"instance_type", "price_cents_per_hour"}
+    GET | POST  capacity             {"instance_type", "region", "free"}
+    GET | POST  settings             any of boot_seconds, terminate_seconds, ... (options.py)
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, fields
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.auth import is_same_key, presented_key
+from sandbox.catalogue import CatalogueError
+from sandbox.cloud import Cloud
+from sandbox.faults import FaultError
+from sandbox.options import Settings
+
+BASE_PATH = "/_sandbox"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ControlError(Exception):
+    """A control call that cannot be done; the text is for the caller."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Control:
+    """The control endpoints of one cloud."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_get(BASE_PATH + "/health", self._health)
+        for method, path, handler in (
+            ("GET", "/ledger", self._ledger),
+            ("GET", "/machines", self._machines),
+            ("POST", "/machines/{id}/vanish", self._vanish),
+            ("GET", "/requests", self._requests),
+            ("GET", "/faults", self._faults),
+            ("POST", "/faults", self._add_fault),
+            ("DELETE", "/faults", self._clear_faults),
+            ("GET", "/prices", self._prices),
+            ("POST", "/prices", self._set_price),
+            ("GET", "/capacity", self._capacity),
+            ("POST", "/capacity", self._set_capacity),
+            ("GET", "/settings", self._settings),
+            ("POST", "/settings", self._change_settings),
+        ):
+            app.router.add_route(method, BASE_PATH + path, self._guarded(handler))
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            key = request.headers.get("X-Sandbox-Control") or presented_key(request)
+            if not is_same_key(key, self._cloud.options.control_key):
+                return web.json_response({"error": "The control key is needed here."}, status=401)
+            try:
+                return await handler(request)
+            except ControlError as error:
+                return web.json_response({"error": str(error)}, status=error.status)
+            except (FaultError, CatalogueError) as error:
+                return web.json_response({"error": str(error)}, status=400)
+
+        return handle
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _ledger(self, request: web.Request) -> web.Response:
+        return web.json_response(self._cloud.ledger.as_json())
+
+    async def _machines(self, request: web.Request) -> web.Response:
+        return web.json_response({"machines": [m.as_truth() for m in self._cloud.machines()]})
+
+    async def _vanish(self, request: web.Request) -> web.Response:
+        machine_id = request.match_info["id"]
+        for machine in self._cloud.machines():
+            if machine.machine_id == machine_id:
+                self._cloud.vanish(machine)
+                return web.json_response({"machine": machine.as_truth()})
+        raise ControlError(404, f"There is no machine {machine_id}.")
+
+    async def _requests(self, request: web.Request) -> web.Response:
+        return web.json_response({"requests": self._cloud.requests.as_json()})
+
+    async def _faults(self, request: web.Request) -> web.Response:
+        return web.json_response({"faults": self._cloud.faults.as_json()})
+
+    async def _add_fault(self, request: web.Request) -> web.Response:
+        fault = self._cloud.faults.add(await _body(request))
+        return web.json_response({"fault": fault.as_json()})
+
+    async def _clear_faults(self, request: web.Request) -> web.Response:
+        self._cloud.faults.clear()
+        return web.json_response({"faults": []})
+
+    async def _prices(self, request: web.Request) -> web.Response:
+        return web.json_response({"prices": self._cloud.catalogue.prices()})
+
+    async def _set_price(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        self._cloud.catalogue.set_price(
+            str(body.get("instance_type")),
+            price_cents_per_hour=_whole_number(body, "price_cents_per_hour"),
+        )
+        return await self._prices(request)
+
+    async def _capacity(self, request: web.Request) -> web.Response:
+        return web.json_response({"capacity": self._cloud.catalogue.capacity()})
+
+    async def _set_capacity(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        self._cloud.catalogue.set_free(
+            str(body.get("instance_type")),
+            str(body.get("region")),
+            free=_whole_number(body, "free"),
+        )
+        return await self._capacity(request)
+
+    async def _settings(self, request: web.Request) -> web.Response:
+        return web.json_response({"settings": asdict(self._cloud.settings)})
+
+    async def _change_settings(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        known = {field.name for field in fields(Settings)}
+        for name, value in body.items():
+            if name not in known:
+                raise ControlError(400, f"There is no setting {name}.")
+            if (name == "rate_limits") is not isinstance(value, bool):
+                raise ControlError(400, f"{name} cannot be {value!r}.")
+            if not isinstance(value, int | float) or value < 0:
+                raise ControlError(400, f"{name} must be a number, 0 or more.")
+        for name, value in body.items():
+            setattr(self._cloud.settings, name, value)
+        return await self._settings(request)
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        raise ControlError(400, "The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise ControlError(400, "The body is not an object.")
+    return body
+
+
+def _whole_number(body: dict[str, Any], name: str) -> int:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ControlError(400, f"{name} must be a whole number, 0 or more.")
+    return value

@@ -1,0 +1,165 @@
+"""One rented machine: what it is, the state it is in, its files, processes and SSH server."""
+
+import asyncio
+import random
+import secrets
+import shutil
+import socket
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import asyncssh
+
+from sandbox.catalogue import InstanceType
+from sandbox.image import MachineFiles, write_image
+from sandbox.ledger import iso
+from sandbox.processes import end_processes, processes_of
+from sandbox.ssh_server import SSH_PORT, SshServer
+from sandbox.user_data import read_user_data
+
+ADDRESS_TRIES = 100
+
+
+class Status(StrEnum):
+    """The states of an instance, in Lambda's words."""
+
+    BOOTING = "booting"
+    ACTIVE = "active"
+    UNHEALTHY = "unhealthy"
+    TERMINATING = "terminating"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a launch asks for, after every check has passed."""
+
+    name: str | None
+    instance_type: InstanceType
+    region: str
+    ssh_key_name: str
+    login_key: asyncssh.SSHKey
+    hostname: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    user_data: str = ""
+
+
+@dataclass(frozen=True)
+class LifeScript:
+    """The faults that were put on a machine's life at its launch."""
+
+    boot_never_ends: bool = False
+    becomes_unhealthy: bool = False
+    vanishes_after_seconds: float | None = None
+    hidden_for_seconds: float = 0.0
+
+
+class Machine:
+    """A machine from its launch to its end. ``cloud`` moves its status; ``end`` leaves nothing."""
+
+    def __init__(
+        self, order: Order, *, machines_dir: Path, image_python: Path, script: LifeScript
+    ) -> None:
+        self.machine_id = secrets.token_hex(16)
+        self.order = order
+        self.script = script
+        self.status = Status.BOOTING
+        self.has_vanished = False
+        self.launched_at = time.time()
+        self.terminated_at: float | None = None
+        self.ip: str | None = None
+        self.private_ip: str | None = None
+        self.jupyter_token: str | None = None
+        self._files = MachineFiles(machines_dir / self.machine_id[:12])
+        self._user_data = read_user_data(order.user_data)
+        self._host_keys = self._user_data.host_keys or (
+            asyncssh.generate_private_key("ssh-ed25519"),
+        )
+        self._ssh = SshServer(
+            self.machine_id,
+            self._files,
+            host_keys=self._host_keys,
+            login_keys=(order.login_key, *self._user_data.login_keys),
+        )
+        self._socket: socket.socket | None = None
+        self._ending: asyncio.Task[None] | None = None
+        write_image(self._files, instance_type=order.instance_type, image_python=image_python)
+
+    def is_live(self) -> bool:
+        """Say whether the machine is still there and not on its way out."""
+        return not self.has_vanished and self.status in (
+            Status.BOOTING,
+            Status.ACTIVE,
+            Status.UNHEALTHY,
+        )
+
+    def take_address(self) -> None:
+        """Take a free address in 127/8 and hold its SSH port, which refuses until SSH starts."""
+        self._socket = _bind_free_address()
+        self.ip = self._socket.getsockname()[0]
+        self.private_ip = f"10.{self.ip.removeprefix('127.')}"
+
+    async def open_ssh(self) -> None:
+        """Start SSH, unless the user data gave sshd a host key that it cannot load."""
+        if self._socket is None or self._user_data.breaks_sshd:
+            return
+        await self._ssh.start(self._socket)
+
+    def end(self) -> "asyncio.Task[None]":
+        """Begin the end, once: connections, then every process, then the files."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end())
+        return self._ending
+
+    async def _end(self) -> None:
+        self._ssh.stop()
+        if self._socket is not None:
+            self._socket.close()
+        await end_processes(self.machine_id)
+        await asyncio.to_thread(shutil.rmtree, self._files.folder, ignore_errors=True)
+
+    def as_truth(self) -> dict[str, object]:
+        """Return what is true of the machine, whatever the API says of it."""
+        return {
+            "id": self.machine_id,
+            "name": self.order.name,
+            "status": self.status,
+            "has_vanished": self.has_vanished,
+            "ip": self.ip,
+            "ssh_port": SSH_PORT,
+            "pids": processes_of(self.machine_id),
+            "home": str(self._files.home),
+            "host_keys": [_public_line(key) for key in self._host_keys],
+            "user_data_problem": self._user_data.problem,
+            "instance_type": self.order.instance_type.name,
+            "region": self.order.region,
+            "price_cents_per_hour": self.order.instance_type.price_cents_per_hour,
+            "tags": [{"key": key, "value": value} for key, value in self.order.tags],
+            "launched_at": iso(self.launched_at),
+            "terminated_at": None if self.terminated_at is None else iso(self.terminated_at),
+        }
+
+
+def _public_line(key: asyncssh.SSHKey) -> str:
+    return key.export_public_key().decode().strip()
+
+
+def _bind_free_address() -> socket.socket:
+    """Bind the SSH port of a random address of 127/8, never one that others use by habit (T21)."""
+    for _ in range(ADDRESS_TRIES):
+        address = f"127.{_byte()}.{_byte()}.{_byte()}"
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((address, SSH_PORT))
+        except OSError:
+            bound.close()
+            continue
+        return bound
+    raise OSError(f"No free address in 127/8 after {ADDRESS_TRIES} tries.")
+
+
+def _byte() -> int:
+    return random.SystemRandom().randint(1, 254)
