@@ -1,5 +1,6 @@
-"""From a vault entry to a provider, and from a machine to its SSH target: the only place where
-keys are opened for use.
+"""From a vault entry to a provider, from a machine to its SSH target.
+
+The only place where keys are opened for use.
 """
 
 from pathlib import Path

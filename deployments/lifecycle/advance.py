@@ -11,8 +11,9 @@ from core.errors import SlipwayError
 from core.time import database_now
 from deployments.lifecycle import booting, collecting, launching, preparing, terminating, training
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
-from deployments.lifecycle.decide import Situation, decide
+from deployments.lifecycle.decide import decide
 from deployments.lifecycle.lease import Lease, LeaseLostError
+from deployments.lifecycle.situation import Situation
 from deployments.models import Artifact, Deployment, Machine, RunState
 from deployments.timing import Timing
 

@@ -155,13 +155,16 @@ def pack(folder: Path) -> Path:
     """Pack the adapter as adapter.tar.gz with the same bytes each time; return the archive."""
     target = folder / "adapter.tar.gz"
     part = target.with_name("adapter.tar.gz.part")
-    with part.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-        with tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive:
-            for path in sorted((folder / "adapter").iterdir()):
-                entry = tarfile.TarInfo(f"adapter/{path.name}")
-                entry.size, entry.mode = path.stat().st_size, 0o644
-                with path.open("rb") as file:
-                    archive.addfile(entry, file)
+    with (
+        part.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path in sorted((folder / "adapter").iterdir()):
+            entry = tarfile.TarInfo(f"adapter/{path.name}")
+            entry.size, entry.mode = path.stat().st_size, 0o644
+            with path.open("rb") as file:
+                archive.addfile(entry, file)
     keep(part, target)
     return target
 

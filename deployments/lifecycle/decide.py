@@ -1,46 +1,20 @@
 """The decision: rows and clock in, one action out. Pure: no query, no call, no clock of its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 
 from deployments import costs
 from deployments.lifecycle import faults
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
+from deployments.lifecycle.ending import end_machines, lead_to_end, terminating
 from deployments.lifecycle.faults import Fault
+from deployments.lifecycle.knowledge import machine_fault, settle
+from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import Deployment, Desired, LaunchState, Machine, Status
 from deployments.models.runs import RunState
 from deployments.timing import Timing
 
 S = Status
-UNUSABLE = frozenset({"unhealthy", "preempted", "terminating", "terminated"})
-
-
-@dataclass(frozen=True)
-class Situation:
-    """All a decision may look at. ``machines`` in order of attempt; ``run`` is the newest one's."""
-
-    deployment: Deployment
-    machines: tuple[Machine, ...]
-    run: RunState | None
-    adapter_home: bool
-    now: datetime
-    timing: Timing
-
-    @property
-    def machine(self) -> Machine | None:
-        """The machine of the newest attempt."""
-        return self.machines[-1] if self.machines else None
-
-    @property
-    def spent_usd(self) -> Decimal:
-        """What all machines have cost by now."""
-        return sum((m.accrued_usd(self.now) for m in self.machines), Decimal(0))
-
-    def age(self, since: datetime) -> float:
-        """Seconds since then."""
-        return (self.now - since).total_seconds()
 
 
 def decide(situation: Situation) -> Action:
@@ -49,7 +23,7 @@ def decide(situation: Situation) -> Action:
     if deployment.is_terminal:
         return Rest(None)
     if deployment.status == S.TERMINATING:
-        return _terminating(situation)
+        return terminating(situation)
     stopping = _stop_if_asked(situation) or _stop_for_money_or_time(situation)
     return stopping or _BY_STATUS[Status(deployment.status)](situation)
 
@@ -65,7 +39,7 @@ def _stop_if_asked(s: Situation) -> Action | None:
         return Record(
             "stop", "Stop asked for: saving first.", to=S.COLLECTING, deployment={"landing": "stop"}
         )
-    return _end(s, S.CANCELLED, None, message="Stop asked for: ending the machine.")
+    return lead_to_end(s, S.CANCELLED, None, message="Stop asked for: ending the machine.")
 
 
 def _stop_for_money_or_time(s: Situation) -> Action | None:
@@ -96,7 +70,7 @@ def _stop_for_money_or_time(s: Situation) -> Action | None:
             to=S.COLLECTING,
             deployment={"landing": landing, "error": why},
         )
-    return _end(s, S.FAILED, why)
+    return lead_to_end(s, S.FAILED, why)
 
 
 def _queued(s: Situation) -> Action:
@@ -113,7 +87,7 @@ def _waiting_for_capacity(s: Situation) -> Action:
     if d.capacity_deadline is not None and s.now >= d.capacity_deadline:
         tried = sorted({f"{m.instance_type} in {m.region}" for m in s.machines})
         asked = f"{d.config.get('instance_type')} in {d.config.get('region')}"
-        return _end(s, S.FAILED, faults.no_capacity(", ".join(tried) or asked))
+        return lead_to_end(s, S.FAILED, faults.no_capacity(", ".join(tried) or asked))
     left = s.timing.capacity_retry_seconds - s.age(d.status_since)
     if left > 0:
         return Rest(left)
@@ -166,49 +140,12 @@ def _refused(s: Situation, machine: Machine) -> Action:
         str(refusal.get("message", "The cloud refused the launch.")),
         remedy=str(refusal.get("remedy", "")),
     )
-    return _end(s, S.FAILED, why)
-
-
-def settle(s: Situation, machine: Machine) -> Record | None:
-    """D2: adopt the machine that shows under our name, or know that none was started."""
-    if machine.seen_instance_id:
-        return Record(
-            "adopted",
-            f"The launch's answer was lost; the machine is there under its name {machine.name}.",
-            machine=machine,
-            machine_changes={
-                "launch_state": LaunchState.LAUNCHED,
-                "instance_id": machine.seen_instance_id,
-                "launch_ended_at": machine.launch_ended_at or s.now,
-            },
-        )
-    window_from = launch_unclear_since(machine, timing=s.timing)
-    looked_long = (
-        machine.absent_until is not None
-        and (machine.absent_until - window_from).total_seconds()
-        >= s.timing.visibility_window_seconds
-    )
-    if looked_long and machine.absent_lists >= s.timing.visibility_lists:
-        return Record(
-            "never_seen",
-            f"No machine named {machine.name} appeared in {machine.absent_lists} good lists: "
-            "nothing was started.",
-            machine=machine,
-            machine_changes={"launch_state": LaunchState.NEVER_SEEN, "billed_usd": Decimal(0)},
-        )
-    return None
-
-
-def launch_unclear_since(machine: Machine, *, timing: Timing) -> datetime:
-    """Return from when on a list without the machine tells something about its launch."""
-    if machine.launch_ended_at is not None:
-        return machine.launch_ended_at
-    return machine.requested_at + timedelta(seconds=timing.launch_timeout_seconds)
+    return lead_to_end(s, S.FAILED, why)
 
 
 def _booting(s: Situation) -> Action:
     machine = _need_machine(s)
-    if (bad := _machine_fault(s, machine)) is not None:
+    if (bad := machine_fault(s, machine)) is not None:
         return _machine_failed(s, machine, bad)
     if machine.login_at is not None:
         return Record("preparing", "SSH login works; preparing.", to=S.PREPARING, machine=machine)
@@ -235,7 +172,7 @@ def _booting(s: Situation) -> Action:
 
 def _preparing(s: Situation) -> Action:
     machine = _need_machine(s)
-    if (bad := _machine_fault(s, machine)) is not None:
+    if (bad := machine_fault(s, machine)) is not None:
         return _machine_failed(s, machine, bad)
     run = s.run
     if run is not None and run.exit is not None:
@@ -252,7 +189,7 @@ def _preparing(s: Situation) -> Action:
 
 def _training(s: Situation) -> Action:
     machine = _need_machine(s)
-    if (bad := _machine_fault(s, machine)) is not None:
+    if (bad := machine_fault(s, machine)) is not None:
         return _machine_failed(s, machine, bad)
     if s.run is not None and s.run.exit is not None:
         return _run_ended(s, machine, s.run)
@@ -289,19 +226,19 @@ def _collecting(s: Situation) -> Action:
     d, machine, run = s.deployment, _need_machine(s), s.run
     if s.adapter_home:
         return _landed(s)
-    if (bad := _machine_fault(s, machine)) is not None:
+    if (bad := machine_fault(s, machine)) is not None:
         return _machine_failed(s, machine, bad)
     if run is None or run.exit is None:
         # Stop, budget or deadline: the agent was asked to save; it is followed until it has.
         waited = s.age(d.status_since)
         if waited < s.timing.save_seconds + s.timing.poll_seconds:
             return _follow(s, machine)
-        return _end(s, _landing_outcome(d), _landing_error(d) or faults.no_adapter())
+        return lead_to_end(s, _landing_outcome(d), _landing_error(d) or faults.no_adapter())
     if not run.exit.get("has_adapter"):
-        return _end(s, _landing_outcome(d), _landing_error(d) or faults.no_adapter())
+        return lead_to_end(s, _landing_outcome(d), _landing_error(d) or faults.no_adapter())
     limit = s.timing.save_seconds + collect_seconds(run, timing=s.timing)
     if d.landing in ("stop", "budget", "deadline") and s.age(d.status_since) >= limit:
-        return _end(s, _landing_outcome(d), faults.collect_timeout())
+        return lead_to_end(s, _landing_outcome(d), faults.collect_timeout())
     return Do(Effect.COLLECT, machine)
 
 
@@ -312,7 +249,7 @@ def collect_seconds(run: RunState, *, timing: Timing) -> float:
 
 def _landed(s: Situation) -> Action:
     d = s.deployment
-    return _end(s, _landing_outcome(d), _landing_error(d), message="The adapter is home.")
+    return lead_to_end(s, _landing_outcome(d), _landing_error(d), message="The adapter is home.")
 
 
 def _landing_outcome(d: Deployment) -> Status:
@@ -327,7 +264,7 @@ def _landing_error(d: Deployment) -> Fault | None:
 
 
 def _recovering(s: Situation) -> Action:
-    ending = _end_machines(s)
+    ending = end_machines(s)
     if ending is not None:
         return ending
     return Record(
@@ -336,99 +273,6 @@ def _recovering(s: Situation) -> Action:
         to=S.LAUNCHING,
         deployment={"round_started_at": s.now, **_capacity_deadline(s)},
     )
-
-
-def _terminating(s: Situation) -> Action:
-    ending = _end_machines(s)
-    if ending is not None:
-        return ending
-    d = s.deployment
-    outcome = Status(d.outcome or S.FAILED)
-    error = None
-    if d.error is not None:
-        error = {**d.error, "cost_usd": str(costs.cents_up(s.spent_usd)), "bills": False}
-    return Record(
-        "finished",
-        f"Nothing of this deployment bills any more. It cost ${costs.cents_up(s.spent_usd)}.",
-        to=outcome,
-        deployment={
-            "actual_cost": s.spent_usd,
-            "completed_at": s.now,
-            "attention": None,
-            "error": error,
-        },
-    )
-
-
-def _end_machines(s: Situation) -> Action | None:
-    """D3: ask until it is proven gone by two good lists. None when no machine may live."""
-    for machine in s.machines:
-        if not machine.may_live:
-            continue
-        return _end_machine(s, machine)
-    return None
-
-
-def _end_machine(s: Situation, machine: Machine) -> Action:
-    if machine.end_wanted_at is None:
-        return Record(
-            "end_wanted",
-            f"{machine.name} is no longer wanted.",
-            machine=machine,
-            machine_changes={"end_wanted_at": s.now},
-        )
-    if machine.launch_state in (LaunchState.INTENT, LaunchState.UNKNOWN):
-        return settle(s, machine) or Rest(s.timing.poll_seconds)
-    if proven_gone(machine, timing=s.timing):
-        gone_at = machine.absent_until or s.now
-        return Record(
-            "gone",
-            f"{machine.name} is gone, proven by two good lists.",
-            machine=machine,
-            machine_changes={
-                "gone_at": gone_at,
-                "billed_usd": costs.rent(
-                    machine.hourly_price,
-                    seconds=(gone_at - machine.requested_at).total_seconds(),
-                    quantum_seconds=machine.billing_quantum_seconds,
-                ),
-            },
-            data={"listed": [_iso(machine.absent_since), _iso(machine.absent_until)]},
-        )
-    asked = machine.terminate_requested_at
-    if (
-        asked is not None
-        and s.age(asked) >= s.timing.terminate_alarm_seconds
-        and s.deployment.attention is None
-    ):
-        alarm = faults.cannot_end(machine.name, region=machine.region)
-        return Record("attention", alarm["message"], deployment={"attention": alarm})
-    if machine.next_terminate_at is None or machine.next_terminate_at <= s.now:
-        return Do(Effect.TERMINATE, machine)
-    until_next = (machine.next_terminate_at - s.now).total_seconds()
-    return Rest(min(s.timing.poll_seconds, until_next))
-
-
-def proven_gone(machine: Machine, *, timing: Timing) -> bool:
-    """D3: two good lists far enough apart, and none between them that showed the machine."""
-    if machine.absent_since is None or machine.absent_until is None or machine.absent_lists < 2:
-        return False
-    apart = (machine.absent_until - machine.absent_since).total_seconds()
-    return apart >= timing.proof_interval_seconds
-
-
-def _machine_fault(s: Situation, machine: Machine) -> Fault | None:
-    """F26 to F30, F43, F49, F50: what the newest knowledge says against this machine."""
-    if machine.fault is not None:
-        found: Fault = machine.fault
-        return found
-    if proven_gone(machine, timing=s.timing):
-        return faults.machine_lost(machine.name)
-    if machine.seen_status in UNUSABLE and machine.absent_since is None:
-        return faults.machine_unhealthy(machine.seen_status)
-    if s.run is not None and s.run.silent_seconds >= s.timing.silence_limit_seconds:
-        return faults.silent(s.timing.silence_limit_seconds / 60)
-    return None
 
 
 def _machine_failed(s: Situation, machine: Machine, why: Fault) -> Action:
@@ -448,21 +292,7 @@ def _machine_failed(s: Situation, machine: Machine, why: Fault) -> Action:
             machine=machine,
             machine_changes={"end_wanted_at": machine.end_wanted_at or s.now, "fault": why},
         )
-    return _end(s, S.FAILED, why)
-
-
-def _end(s: Situation, outcome: Status, why: Fault | None, *, message: str = "") -> Record:
-    """Lead to the end: the outcome is written now, shown once every machine is proven gone."""
-    machine = s.machine
-    wanted = machine is not None and machine.may_live and machine.end_wanted_at is None
-    return Record(
-        "ending",
-        message or (why["message"] if why else "Ending the machine."),
-        to=S.TERMINATING,
-        deployment={"outcome": outcome, "error": why},
-        machine=machine if wanted else None,
-        machine_changes={"end_wanted_at": s.now} if wanted else {},
-    )
+    return lead_to_end(s, S.FAILED, why)
 
 
 def _follow(s: Situation, machine: Machine) -> Action:
@@ -482,10 +312,6 @@ def _need_machine(s: Situation) -> Machine:
     if machine is None:
         raise ValueError(f"a {s.deployment.status} deployment without a machine")
     return machine
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
 
 
 _BY_STATUS: dict[Status, Callable[[Situation], Action]] = {

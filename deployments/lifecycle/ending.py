@@ -1,0 +1,102 @@
+"""Ending: every machine is asked to end and proven gone, then the outcome is shown (D3)."""
+
+from datetime import datetime
+
+from deployments import costs
+from deployments.lifecycle import faults
+from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
+from deployments.lifecycle.faults import Fault
+from deployments.lifecycle.knowledge import proven_gone, settle
+from deployments.lifecycle.situation import Situation
+from deployments.models.deployments import LaunchState, Machine, Status
+
+S = Status
+
+
+def lead_to_end(s: Situation, outcome: Status, why: Fault | None, *, message: str = "") -> Record:
+    """Lead to the end: the outcome is written now, shown once every machine is proven gone."""
+    machine = s.machine
+    wanted = machine is not None and machine.may_live and machine.end_wanted_at is None
+    return Record(
+        "ending",
+        message or (why["message"] if why else "Ending the machine."),
+        to=S.TERMINATING,
+        deployment={"outcome": outcome, "error": why},
+        machine=machine if wanted else None,
+        machine_changes={"end_wanted_at": s.now} if wanted else {},
+    )
+
+
+def terminating(s: Situation) -> Action:
+    ending = end_machines(s)
+    if ending is not None:
+        return ending
+    d = s.deployment
+    outcome = Status(d.outcome or S.FAILED)
+    error = None
+    if d.error is not None:
+        error = {**d.error, "cost_usd": str(costs.cents_up(s.spent_usd)), "bills": False}
+    return Record(
+        "finished",
+        f"Nothing of this deployment bills any more. It cost ${costs.cents_up(s.spent_usd)}.",
+        to=outcome,
+        deployment={
+            "actual_cost": s.spent_usd,
+            "completed_at": s.now,
+            "attention": None,
+            "error": error,
+        },
+    )
+
+
+def end_machines(s: Situation) -> Action | None:
+    """D3: ask until it is proven gone by two good lists. None when no machine may live."""
+    for machine in s.machines:
+        if not machine.may_live:
+            continue
+        return _end_machine(s, machine)
+    return None
+
+
+def _end_machine(s: Situation, machine: Machine) -> Action:
+    if machine.end_wanted_at is None:
+        return Record(
+            "end_wanted",
+            f"{machine.name} is no longer wanted.",
+            machine=machine,
+            machine_changes={"end_wanted_at": s.now},
+        )
+    if machine.launch_state in (LaunchState.INTENT, LaunchState.UNKNOWN):
+        return settle(s, machine) or Rest(s.timing.poll_seconds)
+    if proven_gone(machine, timing=s.timing):
+        gone_at = machine.absent_until or s.now
+        return Record(
+            "gone",
+            f"{machine.name} is gone, proven by two good lists.",
+            machine=machine,
+            machine_changes={
+                "gone_at": gone_at,
+                "billed_usd": costs.rent(
+                    machine.hourly_price,
+                    seconds=(gone_at - machine.requested_at).total_seconds(),
+                    quantum_seconds=machine.billing_quantum_seconds,
+                ),
+            },
+            data={"listed": [_iso(machine.absent_since), _iso(machine.absent_until)]},
+        )
+    asked = machine.terminate_requested_at
+    if (
+        asked is not None
+        and s.age(asked) >= s.timing.terminate_alarm_seconds
+        and s.deployment.attention is None
+    ):
+        alarm = faults.cannot_end(machine.name, region=machine.region)
+        return Record("attention", alarm["message"], deployment={"attention": alarm})
+    if machine.next_terminate_at is None or machine.next_terminate_at <= s.now:
+        return Do(Effect.TERMINATE, machine)
+    until_next = (machine.next_terminate_at - s.now).total_seconds()
+    return Rest(min(s.timing.poll_seconds, until_next))
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
