@@ -84,7 +84,7 @@ def file_response(
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    disposition = content_disposition_header(as_attachment=True, filename=filename)
+    disposition = content_disposition_header(as_attachment=True, filename=filename or "")
     if disposition is not None:
         response.headers["Content-Disposition"] = disposition
     return response

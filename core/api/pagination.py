@@ -25,9 +25,7 @@ class NewestFirst(BasePagination):
     moment = "created_at"
     has_more = False
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         limit = _limit(request.query_params.get("limit"))
         after = request.query_params.get("after")
         if after:

@@ -93,7 +93,7 @@ class EventAnswer(Answer):
     message = serializers.CharField()
     from_status = serializers.CharField()
     to_status = serializers.CharField()
-    data = JsonObject()
+    data = JsonObject()  # type: ignore[assignment]  # a field of that name
 
 
 class FileAnswer(Answer):
@@ -253,7 +253,7 @@ class LogPageAnswer(Answer):
     """Log lines in the order they came; ask on with ``since=<next_since>``."""
 
     object = serializers.ChoiceField(choices=["list"])
-    data = LogLineAnswer(many=True)
+    data = LogLineAnswer(many=True)  # type: ignore[assignment]  # a field of that name
     has_more = serializers.BooleanField()
     next_since = serializers.IntegerField(help_text="The id of the last line known to the caller.")
 
@@ -281,10 +281,10 @@ class OffersAnswer(Answer):
     """The catalogue as the clouds gave it at ``as_of``, cheapest first."""
 
     object = serializers.ChoiceField(choices=["list"])
-    data = OfferAnswer(many=True)
+    data = OfferAnswer(many=True)  # type: ignore[assignment]  # a field of that name
     has_more = serializers.BooleanField()
     as_of = serializers.DateTimeField()
-    source = serializers.ChoiceField(choices=["live"])
+    source = serializers.ChoiceField(choices=["live"])  # type: ignore[assignment]  # a field of that name
 
 
 def _absolute(serializer: serializers.BaseSerializer[Any], path: str) -> str:

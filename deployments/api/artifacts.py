@@ -8,11 +8,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from core.api.caller import caller, id_parameter
 from core.api.file_response import AnyAccept, file_response
 from core.api.schema import error_responses
 from core.errors import NotFoundError
 from core.lookups import get_owned
-from deployments.api.common import caller, id_parameter
 from deployments.models import Artifact
 
 MEDIA_TYPE = "application/gzip"

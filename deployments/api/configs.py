@@ -5,12 +5,12 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.caller import caller, id_parameter
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from core.lookups import get_owned
 from deployments import services
 from deployments.api.answers import ConfigAnswer
-from deployments.api.common import caller, id_parameter
 from deployments.api.inputs import ConfigBody
 from deployments.models import TrainingConfig
 

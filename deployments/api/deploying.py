@@ -1,6 +1,5 @@
 """``/api/training/deploy``: the endpoints of the replaced system (API.md section 2)."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from django.db.models import Q
@@ -11,13 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core.api.caller import caller
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from core.errors import InvalidInputError, NotFoundError
 from core.time import database_now
 from deployments import overview, services
 from deployments.api.answers import DeploymentAnswer, DeploymentDetailAnswer
-from deployments.api.common import SAVE, caller
+from deployments.api.common import SAVE
 from deployments.api.inputs import DeployBody, flag_parameter
 from deployments.models import Deployment, Machine
 
@@ -38,9 +38,7 @@ class DeploymentsView(GenericAPIView[Deployment]):
     @extend_schema(responses={200: DeploymentAnswer(many=True), **error_responses(400)})
     def get(self, request: Request) -> Response:
         """List deployments, newest first."""
-        rows: Sequence[Deployment] = self.paginate_queryset(
-            overview.deployments_of(caller(request))
-        )
+        rows = self.paginate_queryset(overview.deployments_of(caller(request))) or []
         lines = overview.deployment_lines(rows, now=database_now())
         answers = DeploymentAnswer(lines, many=True, context={"request": request})
         return self.get_paginated_response(answers.data)

@@ -88,7 +88,7 @@ class ConfigBody(StrictSerializer):
         """Return what the service takes; fields that were not sent stay as in ``existing``."""
         kept: dict[str, Any] = {}
         if existing is not None:
-            kept = {name: getattr(existing, name) for name in self.fields}
+            kept = {name: getattr(existing, name) for name in self.get_fields()}
             kept["dataset_id"] = str(existing.dataset_id)
         return ConfigInput(**(kept | self.validated_data))
 

@@ -1,13 +1,12 @@
 """``/api/training/jobs``: what was trained, and everything its runs have told."""
 
-from collections.abc import Sequence
-
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core.api.caller import caller, id_parameter
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from core.errors import ConflictError
@@ -24,8 +23,6 @@ from deployments.api.common import (
     SAVE,
     NewestMomentFirst,
     NewestSavedFirst,
-    caller,
-    id_parameter,
     own_job,
 )
 from deployments.api.deploying import stop
@@ -43,7 +40,7 @@ class JobsView(GenericAPIView[TrainingJob]):
     @extend_schema(responses={200: JobAnswer(many=True), **error_responses(400)})
     def get(self, request: Request) -> Response:
         """List training jobs, newest first."""
-        rows: Sequence[TrainingJob] = self.paginate_queryset(overview.jobs_of(caller(request)))
+        rows = self.paginate_queryset(overview.jobs_of(caller(request))) or []
         lines = overview.job_lines(rows, now=database_now())
         answers = JobAnswer(lines, many=True, context={"request": request})
         return self.get_paginated_response(answers.data)
@@ -71,7 +68,7 @@ class EventsView(GenericAPIView[Event]):
     def get(self, request: Request, job_id: str) -> Response:
         """List what happened in all deployments of a job, newest first."""
         job = own_job(request, job_id)
-        rows: Sequence[Event] = self.paginate_queryset(Event.objects.filter(deployment__job=job))
+        rows = self.paginate_queryset(Event.objects.filter(deployment__job=job)) or []
         names = dict(Machine.objects.filter(deployment__job=job).values_list("pk", "name"))
         lines = [overview.event_line(event, names) for event in rows]
         return self.get_paginated_response(EventAnswer(lines, many=True).data)

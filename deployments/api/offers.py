@@ -6,10 +6,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core.api.caller import caller
 from core.api.schema import error_responses
 from deployments import catalogue
 from deployments.api.answers import OffersAnswer
-from deployments.api.common import caller
 from deployments.api.inputs import decimal_parameter, flag_parameter, whole_parameter
 
 

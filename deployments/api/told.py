@@ -8,10 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core.api.caller import id_parameter
 from core.api.schema import error_responses
 from deployments import history
 from deployments.api.answers import LogLineAnswer, LogPageAnswer
-from deployments.api.common import id_parameter, own_job
+from deployments.api.common import own_job
 from deployments.api.inputs import choice_parameter, whole_parameter
 from deployments.run_log import METRIC_NAME
 
