@@ -39,7 +39,8 @@ def create_token(
             remedy=f"Choose among {', '.join(SCOPES)}.",
             param="scopes",
         )
-    if expires_at is not None and expires_at <= database_now():
+    now = database_now()
+    if expires_at is not None and expires_at <= now:
         raise InvalidInputError(
             "The expiry lies in the past.", remedy="Name a later time.", param="expires_at"
         )
@@ -50,6 +51,7 @@ def create_token(
         prefix=plaintext[: len(PREFIX) + 4],
         token_hash=_hash(plaintext),
         scopes=[scope for scope in SCOPES if scope in scopes],
+        created_at=now,
         expires_at=expires_at.astimezone(UTC) if expires_at else None,
     )
     return token, plaintext
@@ -58,13 +60,14 @@ def create_token(
 def authenticate(plaintext: str) -> ApiToken | None:
     """Return the token's row, or None when it is unknown, expired, revoked or its user inactive.
 
-    Every answer costs one hash and one query, whatever the text; expiry goes by the database's
-    clock (F78).
+    A token issued in the future is as good as unknown (I16). Every answer costs one hash and the
+    same queries, whatever the text; all times are the database's (F78).
     """
+    now = database_now()
     token = (
         ApiToken.objects.select_related("user")
-        .filter(token_hash=_hash(plaintext))
-        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
+        .filter(token_hash=_hash(plaintext), created_at__lte=now)
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
         .filter(revoked_at__isnull=True, user__is_active=True)
         .first()
     )
