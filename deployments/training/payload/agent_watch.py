@@ -1,0 +1,78 @@
+"""What the agent watches beside the run: the wishes of others, and the machine's pulse.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import agent_machine
+from agent_log import RunLog
+
+
+class StopAskedError(Exception):
+    """The run is to end before it is done."""
+
+
+class Wishes:
+    """What others want of this run: a stop file, the deadline, or a signal to the agent."""
+
+    def __init__(self, control: Path) -> None:
+        self.stop_file = control / "stop"
+        self.deadline: float | None = None
+        self.deadline_passed = False
+        self._signalled = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: Any) -> None:
+        self._signalled = True
+
+    def check(self) -> None:
+        """Raise StopAskedError if the run is to end."""
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            self.deadline_passed = not self.stop_file.exists()
+            raise StopAskedError("the deadline has passed")
+        if self._signalled or self.stop_file.exists():
+            raise StopAskedError("a stop was asked for")
+
+    def pause(self, seconds: float) -> None:
+        """Wait; raises StopAskedError as soon as the run is to end."""
+        until = time.monotonic() + seconds
+        self.check()
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.2))
+            self.check()
+
+
+class Heart(threading.Thread):
+    """Tells the machine's figures at a steady pace, from the first second to the last."""
+
+    def __init__(self, log: RunLog, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.newest: dict[str, Any] = {}
+        self.interval_seconds = 15.0
+        self._log = log
+        self._figures = agent_machine.Figures(folder)
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while True:
+            try:
+                self.newest = self._figures.read()
+                self._log.append("heartbeat", **self.newest)
+            except Exception:  # noqa: BLE001 (a figure we cannot read must not stop the heart)
+                traceback.print_exc()
+            if self._stopped.wait(self.interval_seconds):
+                return
+
+    def stop(self) -> None:
+        """End the thread before the exit event."""
+        self._stopped.set()
+        self.join(timeout=5)

@@ -1,0 +1,149 @@
+"""What happens while Trainer trains: metrics out, wishes in, checkpoints told, NaN noticed."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Mapping
+
+from transformers import TrainerCallback
+
+import adapter_files
+from agent_failures import failure
+from payload_events import say, tell
+
+DISK_GUARD_BYTES = 2 * 1024**3
+MAX_NOT_FINITE = 3
+_RENAMED = {"num_tokens": "train/tokens"}
+_NOT_METRICS = ("_runtime", "_per_second", "_num_tokens", "_flos")
+
+
+class StopInEvaluationError(Exception):
+    """A stop was asked for while the model was being evaluated, which can take long."""
+
+
+def metric_name(key: str) -> str | None:
+    """Return the run log's name for one of Trainer's figures; None for what is no metric."""
+    if key == "epoch" or key.endswith(_NOT_METRICS) or key.startswith("train_"):
+        return None
+    if key.startswith("eval_"):
+        return "eval/" + key[len("eval_") :]
+    return _RENAMED.get(key, "train/" + key)
+
+
+class RunCallback(TrainerCallback):  # type: ignore[misc]
+    """Trainer's events on one side, the agent's pipe and control files on the other."""
+
+    def __init__(
+        self,
+        *,
+        job: Mapping[str, Any],
+        output: Path,
+        control: Path,
+        base_model: str,
+        revision: str | None,
+        watch_gradients: bool,
+    ) -> None:
+        self.job = job
+        self.output = output
+        self.stop_file = control / "stop"
+        self.save_file = control / "save"
+        self.base_model = base_model
+        self.revision = revision
+        # In fp16 the first gradients overflow on purpose: that is how the scale is found.
+        self.watch_gradients = watch_gradients
+        self.evaluated_at = -1
+        self._not_finite = 0
+        self._told_progress_at = 0.0
+        guard = (job.get("limits") or {}).get("disk_guard_bytes")
+        self._guard_bytes = DISK_GUARD_BYTES if guard is None else int(guard)
+        self._paused_saving = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tell_progress(state)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if time.monotonic() - self._told_progress_at >= 1:
+            self._tell_progress(state)
+        if self.save_file.exists():
+            self.save_file.unlink(missing_ok=True)
+            say("info", f"Saving at step {state.global_step}, as asked.")
+            control.should_save = True
+        if self.stop_file.exists():
+            control.should_training_stop = control.should_save = True
+            control.should_evaluate = False
+        self._mind_the_disk(control)
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.stop_file.exists():
+            control.should_training_stop = True
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.stop_file.exists():
+            raise StopInEvaluationError
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        values = {}
+        for key, value in (logs or {}).items():
+            name = metric_name(key)
+            if name is not None and isinstance(value, (int, float)):
+                values[name] = float(value)
+        if not values:
+            return
+        if "eval/loss" in values:
+            self.evaluated_at = state.global_step
+        tell("metrics", values=values, **_progress(state))
+        self._told_progress_at = time.monotonic()
+        self._notice_not_finite(values)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = self.output / f"checkpoint-{state.global_step}"
+        adapter_files.clean(folder, base_model=self.base_model, revision=self.revision)
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        tell(
+            "checkpoint",
+            step=state.global_step,
+            path=f"output/{folder.name}",
+            size_bytes=size,
+            files=adapter_files.listed(folder, below=self.output),
+        )
+
+    def _tell_progress(self, state: Any) -> None:
+        self._told_progress_at = time.monotonic()
+        tell("progress", **_progress(state))
+
+    def _mind_the_disk(self, control: Any) -> None:
+        """F51: a disk that fills up pauses saving; the run goes on with what was saved before."""
+        if not control.should_save:
+            return
+        free = shutil.disk_usage(self.output).free
+        if free >= self._guard_bytes:
+            self._paused_saving = False
+            return
+        control.should_save = False
+        if not self._paused_saving:
+            self._paused_saving = True
+            say("warning", f"Only {free / 1024**3:.1f} GiB of disk are free: saving is paused.")
+
+    def _notice_not_finite(self, values: Mapping[str, float]) -> None:
+        """F47: three logged losses in a row that are not finite end the run."""
+        watched = ["train/loss", "eval/loss"]
+        if self.watch_gradients:
+            watched.append("train/grad_norm")
+        seen = [values[name] for name in watched if name in values]
+        if not seen:
+            return
+        self._not_finite = 0 if all(map(math.isfinite, seen)) else self._not_finite + 1
+        if self._not_finite >= MAX_NOT_FINITE:
+            detail = f"That was so {MAX_NOT_FINITE} times in a row."
+            raise failure("E_NAN", job=self.job, detail=detail)
+
+
+def _progress(state: Any) -> dict[str, Any]:
+    return {
+        "step": int(state.global_step),
+        "total_steps": int(state.max_steps),
+        "epoch": float(state.epoch or 0.0),
+    }
