@@ -54,6 +54,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
 def _forms(secret: str) -> Iterable[str]:
     raw = secret.encode("utf-8", "replace")
     yield secret
+    yield quote(secret)
     yield quote(secret, safe="")
     yield quote_plus(secret)
     yield base64.b64encode(raw).decode().rstrip("=")

@@ -5,7 +5,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import django
 import pytest
+from django.conf import settings as django_settings
 from pytest_django.fixtures import Settings
 
 # What a developer's shell may hold and a test must not see. DATABASE_URL is left alone: Django
@@ -28,31 +30,32 @@ _FOREIGN = (
     "SECRET_KEY",
     "SLIPWAY_ENV",
 )
-_folder = pytest.StashKey[Path]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Load Django's settings with a throw-away data folder.
+def _set_up_django() -> Path:
+    """Set Django up on a throw-away data folder and return the folder.
 
-    pyproject.toml does not name the settings: pytest-django would load them before this runs,
-    and they would take the developer's own folder and keys.
+    pyproject.toml does not name the settings: pytest-django would load them before any of our
+    code runs, and they would take the developer's own folder and keys. This runs when the module
+    is loaded, so that conftest modules in the folders below may import models.
     """
-    folder = Path(tempfile.mkdtemp(prefix="slipway-tests-"))
-    config.stash[_folder] = folder
+    folder = Path(tempfile.mkdtemp(prefix="slipway-tests-")).resolve()
     for name in _FOREIGN:
         os.environ.pop(name, None)
     os.environ["SLIPWAY_DATA_DIR"] = str(folder)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.conf import settings
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    django.setup()
+    if folder != django_settings.SLIPWAY_DATA_DIR:
+        raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests bring their own settings.")
+    return folder
 
-    # Reading one loads them all; pytest-django then sets Django up.
-    assert Path(settings.SLIPWAY_DATA_DIR) == folder.resolve()
+
+_FOLDER = _set_up_django()
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
+def pytest_unconfigure() -> None:
     """Remove the throw-away folder."""
-    if _folder in config.stash:
-        shutil.rmtree(config.stash[_folder], ignore_errors=True)
+    shutil.rmtree(_FOLDER, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
