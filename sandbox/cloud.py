@@ -130,14 +130,13 @@ class Cloud:
 
     async def _terminate(self, machine: Machine) -> None:
         await asyncio.gather(machine.end(), asyncio.sleep(self.settings.terminate_seconds))
-        if machine.has_vanished:
-            return
-        machine.status = Status.TERMINATED
-        await self._close(machine)
+        if not machine.has_vanished:
+            await self._close(machine)
 
     async def _close(self, machine: Machine) -> None:
         """Wait for the end of a machine, then stop its bill and free its place."""
         await machine.end()
+        machine.status = Status.TERMINATED
         machine.terminated_at = time.time()
         self.ledger.close(machine.machine_id)
         self.catalogue.give_back(machine.order.instance_type.name, machine.order.region)

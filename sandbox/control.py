@@ -25,6 +25,7 @@ from sandbox.catalogue import CatalogueError
 from sandbox.cloud import Cloud
 from sandbox.faults import FaultError
 from sandbox.options import Settings
+from sandbox.processes import processes_by_machine
 
 BASE_PATH = "/_sandbox"
 
@@ -85,14 +86,18 @@ class Control:
         return web.json_response(self._cloud.ledger.as_json())
 
     async def _machines(self, request: web.Request) -> web.Response:
-        return web.json_response({"machines": [m.as_truth() for m in self._cloud.machines()]})
+        pids = processes_by_machine()
+        machines = self._cloud.machines()
+        return web.json_response(
+            {"machines": [m.as_truth(pids=pids.get(m.machine_id, [])) for m in machines]}
+        )
 
     async def _vanish(self, request: web.Request) -> web.Response:
         machine_id = request.match_info["id"]
         for machine in self._cloud.machines():
             if machine.machine_id == machine_id:
                 self._cloud.vanish(machine)
-                return web.json_response({"machine": machine.as_truth()})
+                return web.json_response({"machine": {"id": machine_id, "has_vanished": True}})
         raise ControlError(404, f"There is no machine {machine_id}.")
 
     async def _requests(self, request: web.Request) -> web.Response:

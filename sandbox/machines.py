@@ -15,7 +15,7 @@ import asyncssh
 from sandbox.catalogue import InstanceType
 from sandbox.image import MachineFiles, write_image
 from sandbox.ledger import iso
-from sandbox.processes import end_processes, processes_of
+from sandbox.processes import end_processes
 from sandbox.ssh_server import SSH_PORT, SshServer
 from sandbox.user_data import read_user_data
 
@@ -120,7 +120,7 @@ class Machine:
         await end_processes(self.machine_id)
         await asyncio.to_thread(shutil.rmtree, self._files.folder, ignore_errors=True)
 
-    def as_truth(self) -> dict[str, object]:
+    def as_truth(self, *, pids: list[int]) -> dict[str, object]:
         """Return what is true of the machine, whatever the API says of it."""
         return {
             "id": self.machine_id,
@@ -129,7 +129,7 @@ class Machine:
             "has_vanished": self.has_vanished,
             "ip": self.ip,
             "ssh_port": SSH_PORT,
-            "pids": processes_of(self.machine_id),
+            "pids": pids,
             "home": str(self._files.home),
             "host_keys": [_public_line(key) for key in self._host_keys],
             "user_data_problem": self._user_data.problem,

@@ -16,16 +16,20 @@ EMPTY_LOOKS_NEEDED = 2
 PAUSE_SECONDS = 0.02
 
 
-def processes_of(machine_id: str) -> list[int]:
-    """Return the ids of the machine's running processes."""
-    return [pid for pid in _all_pids() if _carries_marker(pid, machine_id)]
+def processes_by_machine() -> dict[str, list[int]]:
+    """Return the ids of all running processes that carry a marker, by the machine's id."""
+    found: dict[str, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and (machine_id := _marker(int(entry.name))) is not None:
+            found.setdefault(machine_id, []).append(int(entry.name))
+    return found
 
 
 async def end_processes(machine_id: str) -> None:
     """Kill until two looks in a row find none left."""
     empty_looks = 0
     while empty_looks < EMPTY_LOOKS_NEEDED:
-        pids = processes_of(machine_id)
+        pids = processes_by_machine().get(machine_id, [])
         for pid in pids:
             _kill(pid, machine_id)
         empty_looks = 0 if pids else empty_looks + 1
@@ -39,7 +43,7 @@ def _kill(pid: int, machine_id: str) -> None:
         return
     try:
         # Looked at again through the descriptor's process: the id may have passed to another.
-        if _carries_marker(pid, machine_id):
+        if _marker(pid) == machine_id:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     except ProcessLookupError:
         pass
@@ -47,14 +51,14 @@ def _kill(pid: int, machine_id: str) -> None:
         os.close(descriptor)
 
 
-def _all_pids() -> list[int]:
-    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
-
-
-def _carries_marker(pid: int, machine_id: str) -> bool:
+def _marker(pid: int) -> str | None:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         # Gone by now, or another user's, which no machine's process is.
-        return False
-    return f"{MARKER}={machine_id}".encode() in environment.split(b"\0")
+        return None
+    for variable in environment.split(b"\0"):
+        name, _, value = variable.partition(b"=")
+        if name == MARKER.encode():
+            return value.decode(errors="replace")
+    return None
