@@ -207,6 +207,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", default="INFO")},
     "loggers": {
         "paramiko": {"level": "CRITICAL"},
+        # It tells every task it queues, each with a made-up name.
+        "django-q": {"level": "WARNING"},
         "invoke": {"level": "WARNING"},
         "fabric": {"level": "WARNING"},
     },

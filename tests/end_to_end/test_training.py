@@ -1,12 +1,15 @@
 """Real training on a real (small) model, over real SSH, to an adapter at home."""
 
 import json
+import shutil
+import struct
 import subprocess
 import tarfile
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from django.conf import settings
+from pytest_django.fixtures import Settings
 
 from deployments.models import Artifact, Deployment
 from deployments.models.deployments import Status
@@ -45,7 +48,7 @@ def eval_losses(deployment: Deployment) -> list[float]:
 
 
 def test_a_whole_life_ends_with_an_adapter_that_peft_loads(
-    cloud: SandboxHandle, tmp_path: Path
+    cloud: SandboxHandle, tmp_path: Path, settings: Settings
 ) -> None:
     life = Life.begin(cloud, rows=problems(400))
 
@@ -79,14 +82,25 @@ def test_a_whole_life_ends_with_an_adapter_that_peft_loads(
     assert sorted(steps) == list(range(1, 25))
 
 
-def test_F47_training_that_diverges_ends_failed_with_the_reason_and_the_bill(
-    cloud: SandboxHandle,
-) -> None:
-    life = Life.begin(cloud, rows=problems(120))
-    diverging = {**SHORT, "learning_rate": 1.0, "max_steps": 60, "lr_scheduler_type": "constant"}
+def broken_model(folder: Path) -> None:
+    """Copy the sample model with one weight that is not a number: its losses are none either."""
+    shutil.copytree(sample_model(), folder)
+    file = folder / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-4:] = struct.pack("<f", float("nan"))
+    file.write_bytes(data)
 
-    deployment = life.until(life.deploy(hyperparameters=diverging), seconds=240)
+
+def test_F47_losses_that_are_no_numbers_end_the_run_with_the_reason_and_the_bill(
+    cloud: SandboxHandle, tmp_path: Path, settings: Settings
+) -> None:
+    settings.LOCAL_MODELS_DIR = tmp_path / "models"
+    broken_model(settings.LOCAL_MODELS_DIR / "broken")
+    life = Life.begin(cloud, rows=problems(120))
+
+    deployment = life.until(life.deploy(base_model="local:broken", hyperparameters=SHORT))
 
     assert deployment.error["code"] == "E_NAN"
     assert deployment.error["remedy"]
+    assert Decimal(deployment.error["cost_usd"]) > 0
     assert_over(life, deployment, status=Status.FAILED, machines=1)
