@@ -27,12 +27,16 @@ class Timing:
     ssh_refused_login_limit_seconds: float = 180.0
     # R2.
     capacity_retry_seconds: float = 60.0
+    # I5: how long a cloud may fail to tell its offers once the user's wait is over.
+    ask_limit_seconds: float = 120.0
     # F6: what a machine usually takes to boot; a budget must pay for that and the landing.
     expected_boot_seconds: float = 300.0
     # From SSH login to the first training step: packages, data and base model included.
     prepare_limit_seconds: float = 3600.0
     # F43: time in which we looked, the cloud answered, and the run log had nothing new.
     silence_limit_seconds: float = 600.0
+    # F50: how long a machine that the cloud calls unhealthy may be silent as well.
+    unhealthy_limit_seconds: float = 60.0
     # D8: what a safe landing may take; it is kept back from the budget.
     save_seconds: float = 60.0
     collect_seconds: float = 120.0

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 
 from deployments import costs
 from deployments.lifecycle import faults
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
+from deployments.lifecycle.attention import attention
 from deployments.lifecycle.ending import end_machines, lead_to_end, terminating
 from deployments.lifecycle.faults import Fault
-from deployments.lifecycle.knowledge import machine_fault, settle
+from deployments.lifecycle.knowledge import boot_looked_seconds, machine_fault, settle
 from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import Deployment, Desired, LaunchState, Machine, Status
 from deployments.models.runs import RunState
-from deployments.timing import Timing
 
 S = Status
+TRAINING_PHASES = frozenset({"train", "save", "finished"})
 
 
 def decide(situation: Situation) -> Action:
@@ -22,6 +24,9 @@ def decide(situation: Situation) -> Action:
     deployment = situation.deployment
     if deployment.is_terminal:
         return Rest(None)
+    change = attention(situation)
+    if change is not None:
+        return change
     if deployment.status == S.TERMINATING:
         return terminating(situation)
     stopping = _stop_if_asked(situation) or _stop_for_money_or_time(situation)
@@ -44,23 +49,8 @@ def _stop_if_asked(s: Situation) -> Action | None:
 
 def _stop_for_money_or_time(s: Situation) -> Action | None:
     """F53, F54: act before the limit, keeping back what saving and ending will cost (D8)."""
-    d, machine = s.deployment, s.machine
-    first = next((m for m in s.machines if m.may_live or m.billed_usd), None)
-    if machine is None or first is None or not machine.may_live:
-        return None
-    collecting = d.status == S.COLLECTING
-    reserve = costs.reserve(
-        machine.hourly_price,
-        timing=s.timing,
-        quantum_seconds=machine.billing_quantum_seconds,
-        save_seconds=0 if collecting else None,
-        collect_seconds=0 if collecting else None,
-    )
-    landing, why = "", None
-    if s.spent_usd + reserve >= d.budget_limit:
-        landing, why = "budget", faults.over_budget(str(d.budget_limit))
-    elif not collecting and s.age(first.requested_at) >= float(d.max_hours) * 3600:
-        landing, why = "deadline", faults.over_time(str(d.max_hours.normalize()))
+    d = s.deployment
+    landing, why = _limit_reached(s)
     if why is None:
         return None
     if d.status == S.TRAINING:
@@ -70,7 +60,44 @@ def _stop_for_money_or_time(s: Situation) -> Action | None:
             to=S.COLLECTING,
             deployment={"landing": landing, "error": why},
         )
-    return lead_to_end(s, S.FAILED, why)
+    if d.status == S.COLLECTING:
+        # Money and time beat the adapter; the reason the run landed for stays the first to tell.
+        why = d.error or faults.collect_timeout()
+    return lead_to_end(s, _failed_or_cancelled(d), why)
+
+
+def _limit_reached(s: Situation) -> tuple[str, Fault | None]:
+    d = s.deployment
+    first = next((m for m in s.machines if m.may_live or m.billed_usd), None)
+    if first is None:
+        return "", None
+    if s.spent_usd + _kept_back(s) >= d.budget_limit:
+        return "budget", faults.over_budget(str(d.budget_limit))
+    if s.age(first.requested_at) < float(d.max_hours) * 3600:
+        return "", None
+    if d.status == S.COLLECTING and s.age(d.status_since) < _landing_seconds(s):
+        return "", None
+    return "deadline", faults.over_time(str(d.max_hours.normalize()))
+
+
+def _kept_back(s: Situation) -> Decimal:
+    """D8: what landing will cost from here on. What may not live needs no landing."""
+    machine = s.machine
+    if machine is None or not machine.may_live:
+        return Decimal(0)
+    collecting = s.deployment.status == S.COLLECTING
+    return costs.reserve(
+        machine.hourly_price,
+        timing=s.timing,
+        quantum_seconds=machine.billing_quantum_seconds,
+        save_seconds=0 if collecting else None,
+        collect_seconds=0 if collecting else None,
+    )
+
+
+def _landing_seconds(s: Situation) -> float:
+    """D8: how long saving and bringing home may take together."""
+    return s.timing.save_seconds + s.timing.collect_seconds
 
 
 def _queued(s: Situation) -> Action:
@@ -84,13 +111,12 @@ def _queued(s: Situation) -> Action:
 
 def _waiting_for_capacity(s: Situation) -> Action:
     d = s.deployment
-    if d.capacity_deadline is not None and s.now >= d.capacity_deadline:
-        tried = sorted({f"{m.instance_type} in {m.region}" for m in s.machines})
-        asked = f"{d.config.get('instance_type')} in {d.config.get('region')}"
-        return lead_to_end(s, S.FAILED, faults.no_capacity(", ".join(tried) or asked))
+    if _wait_is_over(s):
+        return lead_to_end(s, S.FAILED, _no_capacity(s))
     left = s.timing.capacity_retry_seconds - s.age(d.status_since)
     if left > 0:
-        return Rest(left)
+        until_end = (d.capacity_deadline - s.now).total_seconds() if d.capacity_deadline else left
+        return Rest(min(left, until_end))
     return Record(
         "launching",
         "Trying for a machine again.",
@@ -99,17 +125,45 @@ def _waiting_for_capacity(s: Situation) -> Action:
     )
 
 
+def _wait_is_over(s: Situation) -> bool:
+    deadline = s.deployment.capacity_deadline
+    return deadline is not None and s.now >= deadline
+
+
+def _no_capacity(s: Situation) -> Fault:
+    d = s.deployment
+    tried = sorted({f"{m.instance_type} in {m.region}" for m in s.machines})
+    asked = f"{d.config.get('instance_type')} in {d.config.get('region')}"
+    return faults.no_capacity(", ".join(tried) or asked)
+
+
 def _launching(s: Situation) -> Action:
     machine = s.machine
     if machine is None or machine.gone_at is not None:
-        return Do(Effect.LAUNCH)
+        return _ask(s)
     if machine.launch_state == LaunchState.LAUNCHED:
         return _booted_up(s, machine)
     if machine.launch_state == LaunchState.REFUSED:
         return _refused(s, machine)
     if machine.launch_state == LaunchState.NEVER_SEEN:
-        return Do(Effect.LAUNCH)
+        if _wait_is_over(s):
+            return lead_to_end(s, S.FAILED, faults.launch_unclear())
+        return _ask(s)
     return settle(s, machine) or Rest(s.timing.poll_seconds)
+
+
+def _ask(s: Situation) -> Action:
+    """Try the next offer; after the user's wait, not for ever when asking itself fails (I5)."""
+    d = s.deployment
+    answers = [m.launch_ended_at for m in s.machines if m.launch_ended_at is not None]
+    newest_answer = max([d.status_since, *answers])
+    if not _wait_is_over(s) or s.age(newest_answer) < s.timing.ask_limit_seconds:
+        return Do(Effect.LAUNCH)
+    told = d.attention
+    if told is None:
+        return lead_to_end(s, S.FAILED, _no_capacity(s))
+    why = faults.fault(told["code"], told["message"], remedy=told["remedy"])
+    return lead_to_end(s, S.FAILED, why)
 
 
 def _booted_up(s: Situation, machine: Machine) -> Record:
@@ -127,14 +181,13 @@ def _refused(s: Situation, machine: Machine) -> Action:
     refusal = machine.refusal or {}
     reason = refusal.get("reason")
     if reason == "capacity":
-        return Do(Effect.LAUNCH)
-    if reason in ("rate_limited", "unreachable") and refusal.get("retryable", True):
-        deadline = s.deployment.capacity_deadline
-        if deadline is None or s.now < deadline:
-            ended = machine.launch_ended_at or machine.requested_at
-            wait = float(refusal.get("retry_after_seconds") or s.timing.launch_interval_seconds)
-            left = wait - s.age(ended)
-            return Rest(left) if left > 0 else Do(Effect.LAUNCH)
+        return _ask(s)
+    passes = reason in ("rate_limited", "unreachable") and refusal.get("retryable", True)
+    if passes and not _wait_is_over(s):
+        ended = machine.launch_ended_at or machine.requested_at
+        wait = float(refusal.get("retry_after_seconds") or s.timing.launch_interval_seconds)
+        left = wait - s.age(ended)
+        return Rest(left) if left > 0 else _ask(s)
     why = faults.fault(
         str(refusal.get("code", "E_PROVIDER")),
         str(refusal.get("message", "The cloud refused the launch.")),
@@ -159,7 +212,7 @@ def _booting(s: Situation) -> Action:
                 machine=machine,
                 machine_changes={"active_at": s.now},
             )
-        if s.age(machine.launch_ended_at or machine.requested_at) >= limit:
+        if boot_looked_seconds(machine) >= limit:
             return _machine_failed(s, machine, faults.boot_timeout(limit / 60))
         return Rest(s.timing.poll_seconds)
     refused = machine.login_refused_since
@@ -175,16 +228,21 @@ def _preparing(s: Situation) -> Action:
     if (bad := machine_fault(s, machine)) is not None:
         return _machine_failed(s, machine, bad)
     run = s.run
+    if run is not None and _has_trained(run):
+        return Record("training", "Everything is in place; training.", to=S.TRAINING)
     if run is not None and run.exit is not None:
         return _run_ended(s, machine, run)
-    if run is not None and run.phase in ("train", "finished"):
-        return Record("training", "Everything is in place; training.", to=S.TRAINING)
     if s.age(machine.login_at or s.deployment.status_since) >= s.timing.prepare_limit_seconds:
         limit = s.timing.prepare_limit_seconds / 60
         return _machine_failed(s, machine, faults.prepare_timeout(limit))
     if machine.agent_started_at is None:
         return Do(Effect.PREPARE, machine)
     return _follow(s, machine)
+
+
+def _has_trained(run: RunState) -> bool:
+    """A short run may have begun, or even ended, between two looks."""
+    return run.phase in TRAINING_PHASES or bool(run.exit and run.exit.get("has_adapter"))
 
 
 def _training(s: Situation) -> Action:
@@ -199,17 +257,25 @@ def _training(s: Situation) -> Action:
 def _run_ended(s: Situation, machine: Machine, run: RunState) -> Action:
     """Training is over: bring home what there is, or say why there is nothing."""
     exit_ = run.exit or {}
-    completed = exit_.get("outcome") == "completed"
-    why = None if completed else _run_error(run)
+    landing, why = _how_it_ended(s, run)
     if exit_.get("has_adapter"):
         return Record(
             "collecting",
             "Training ended; bringing the adapter home.",
-            # A run that failed while preparing has no adapter, so only training comes here.
             to=S.COLLECTING,
-            deployment={"landing": "finished" if completed else "failed", "error": why},
+            deployment={"landing": landing, "error": why},
         )
     return _machine_failed(s, machine, why or faults.no_adapter())
+
+
+def _how_it_ended(s: Situation, run: RunState) -> tuple[str, Fault | None]:
+    outcome = (run.exit or {}).get("outcome")
+    if outcome == "completed":
+        return "finished", None
+    if outcome == "stopped" and run.error is None:
+        # Nobody asked it to: the agent's own clock did (F54).
+        return "deadline", faults.over_time(str(s.deployment.max_hours.normalize()))
+    return "failed", _run_error(run)
 
 
 def _run_error(run: RunState) -> Fault:
@@ -228,39 +294,28 @@ def _collecting(s: Situation) -> Action:
         return _landed(s)
     if (bad := machine_fault(s, machine)) is not None:
         return _machine_failed(s, machine, bad)
+    if run is not None and run.exit is not None and not run.exit.get("has_adapter"):
+        return lead_to_end(s, _failed_or_cancelled(d), d.error or faults.no_adapter())
+    # What finished by itself may take as long as money and time last.
+    hurried = d.landing in ("stop", "budget", "deadline")
+    if hurried and s.age(d.status_since) >= _landing_seconds(s):
+        return lead_to_end(s, _failed_or_cancelled(d), d.error or faults.collect_timeout())
     if run is None or run.exit is None:
-        # Stop, budget or deadline: the agent was asked to save; it is followed until it has.
-        waited = s.age(d.status_since)
-        if waited < s.timing.save_seconds + s.timing.poll_seconds:
-            return _follow(s, machine)
-        return lead_to_end(s, _landing_outcome(d), _landing_error(d) or faults.no_adapter())
-    if not run.exit.get("has_adapter"):
-        return lead_to_end(s, _landing_outcome(d), _landing_error(d) or faults.no_adapter())
-    limit = s.timing.save_seconds + collect_seconds(run, timing=s.timing)
-    if d.landing in ("stop", "budget", "deadline") and s.age(d.status_since) >= limit:
-        return lead_to_end(s, _landing_outcome(d), faults.collect_timeout())
+        # The agent was asked to save; it is followed until it has.
+        return _follow(s, machine)
     return Do(Effect.COLLECT, machine)
-
-
-def collect_seconds(run: RunState, *, timing: Timing) -> float:
-    """Return how long bringing the adapter home may take (D8); sizes refine it later."""
-    return timing.collect_seconds
 
 
 def _landed(s: Situation) -> Action:
     d = s.deployment
-    return lead_to_end(s, _landing_outcome(d), _landing_error(d), message="The adapter is home.")
+    finished = d.landing == "finished" and d.desired == Desired.RUN
+    outcome = S.COMPLETED if finished else _failed_or_cancelled(d)
+    return lead_to_end(s, outcome, d.error, message="The adapter is home.")
 
 
-def _landing_outcome(d: Deployment) -> Status:
-    if d.desired == Desired.STOP:
-        return S.CANCELLED
-    return {"finished": S.COMPLETED, "stop": S.CANCELLED}.get(d.landing, S.FAILED)
-
-
-def _landing_error(d: Deployment) -> Fault | None:
-    error: Fault | None = d.error
-    return error
+def _failed_or_cancelled(d: Deployment) -> Status:
+    """Who asked for a stop gets one, whatever else went wrong on the way."""
+    return S.CANCELLED if d.desired == Desired.STOP else S.FAILED
 
 
 def _recovering(s: Situation) -> Action:
@@ -278,21 +333,29 @@ def _recovering(s: Situation) -> Action:
 def _machine_failed(s: Situation, machine: Machine, why: Fault) -> Action:
     """End a bad machine; try a fresh one when the fault, the attempts and the budget allow."""
     d = s.deployment
-    launched = [m for m in s.machines if m.launch_state == LaunchState.LAUNCHED]
+    if why["retryable"] and _may_try_again(s, machine):
+        return Record(
+            "recovering",
+            f"{why['message']} Ending it and trying once more.",
+            to=S.RECOVERING,
+            deployment={"landing": "", "error": None},
+            machine=machine,
+            machine_changes={"end_wanted_at": machine.end_wanted_at or s.now, "fault": why},
+        )
+    return lead_to_end(s, _failed_or_cancelled(d), d.error or why)
+
+
+def _may_try_again(s: Situation, machine: Machine) -> bool:
+    d = s.deployment
+    # What landed for another reason than success would land again.
+    wanted = d.desired == Desired.RUN and d.landing in ("", "finished")
+    started = [m for m in s.machines if m.launch_state == LaunchState.LAUNCHED]
     reserve = costs.reserve(
         machine.hourly_price, timing=s.timing, quantum_seconds=machine.billing_quantum_seconds
     )
     # A fresh machine must at least boot: two reserves are less than a boot, so keep three.
     affordable = s.spent_usd + 3 * reserve < d.budget_limit
-    if why["retryable"] and len(launched) < d.max_attempts and affordable:
-        return Record(
-            "recovering",
-            f"{why['message']} Ending it and trying once more.",
-            to=S.RECOVERING,
-            machine=machine,
-            machine_changes={"end_wanted_at": machine.end_wanted_at or s.now, "fault": why},
-        )
-    return lead_to_end(s, S.FAILED, why)
+    return wanted and len(started) < d.max_attempts and affordable
 
 
 def _follow(s: Situation, machine: Machine) -> Action:

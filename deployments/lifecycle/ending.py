@@ -1,12 +1,9 @@
 """Ending: every machine is asked to end and proven gone, then the outcome is shown (D3)."""
 
-from datetime import datetime
-
 from deployments import costs
-from deployments.lifecycle import faults
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.faults import Fault
-from deployments.lifecycle.knowledge import proven_gone, settle
+from deployments.lifecycle.knowledge import proof, proven_gone, settle
 from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import LaunchState, Machine, Status
 
@@ -28,9 +25,13 @@ def lead_to_end(s: Situation, outcome: Status, why: Fault | None, *, message: st
 
 
 def terminating(s: Situation) -> Action:
+    """End what may live; then write the final cost and show the outcome."""
     ending = end_machines(s)
     if ending is not None:
         return ending
+    if s.strays:
+        # The sweep ends them; until it has, something of this deployment may bill (F21).
+        return Rest(s.timing.poll_seconds)
     d = s.deployment
     outcome = Status(d.outcome or S.FAILED)
     error = None
@@ -69,34 +70,26 @@ def _end_machine(s: Situation, machine: Machine) -> Action:
     if machine.launch_state in (LaunchState.INTENT, LaunchState.UNKNOWN):
         return settle(s, machine) or Rest(s.timing.poll_seconds)
     if proven_gone(machine, timing=s.timing):
-        gone_at = machine.absent_until or s.now
-        return Record(
-            "gone",
-            f"{machine.name} is gone, proven by two good lists.",
-            machine=machine,
-            machine_changes={
-                "gone_at": gone_at,
-                "billed_usd": costs.rent(
-                    machine.hourly_price,
-                    seconds=(gone_at - machine.requested_at).total_seconds(),
-                    quantum_seconds=machine.billing_quantum_seconds,
-                ),
-            },
-            data={"listed": [_iso(machine.absent_since), _iso(machine.absent_until)]},
-        )
-    asked = machine.terminate_requested_at
-    if (
-        asked is not None
-        and s.age(asked) >= s.timing.terminate_alarm_seconds
-        and s.deployment.attention is None
-    ):
-        alarm = faults.cannot_end(machine.name, region=machine.region)
-        return Record("attention", alarm["message"], deployment={"attention": alarm})
+        return _gone(s, machine)
     if machine.next_terminate_at is None or machine.next_terminate_at <= s.now:
         return Do(Effect.TERMINATE, machine)
     until_next = (machine.next_terminate_at - s.now).total_seconds()
     return Rest(min(s.timing.poll_seconds, until_next))
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+def _gone(s: Situation, machine: Machine) -> Record:
+    gone_at = machine.absent_until or s.now
+    return Record(
+        "gone",
+        f"{machine.name} is gone, proven by two good lists.",
+        machine=machine,
+        machine_changes={
+            "gone_at": gone_at,
+            "billed_usd": costs.rent(
+                machine.hourly_price,
+                seconds=(gone_at - machine.requested_at).total_seconds(),
+                quantum_seconds=machine.billing_quantum_seconds,
+            ),
+        },
+        data=proof(machine),
+    )

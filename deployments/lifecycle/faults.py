@@ -128,9 +128,35 @@ def no_capacity(tried: str) -> Fault:
     )
 
 
-def cannot_end(name: str, *, region: str) -> Fault:
+def launch_unclear() -> Fault:
+    return fault(
+        "E_LAUNCH_UNCLEAR",
+        "The cloud gave no clear answer to our launches, and none of them ever showed as a "
+        "machine. Nothing was started.",
+        remedy="Look at the cloud's status page, then start the run again.",
+    )
+
+
+def not_proven_gone(name: str, *, region: str) -> Fault:
     return fault(
         "E_CANNOT_END",
-        f"We asked the cloud to end {name} in {region}, and it is still there. It still bills.",
+        f"We want {name} in {region} ended, and the cloud does not show that it is. "
+        "It may still bill.",
         remedy="We go on asking. To stop the bill now, end it on the cloud's own page.",
+    )
+
+
+def out_of_reach(code: str, message: str, *, machine: str, console_url: str) -> Fault:
+    return fault(
+        code,
+        f"{message} We cannot see or end the machine of this run, and it bills.",
+        remedy=f"To stop the bill, end {machine} by hand at {console_url}. We go on trying.",
+    )
+
+
+def strays() -> Fault:
+    return fault(
+        "E_STRAY_MACHINE",
+        "The cloud started more machines than we asked for. We are ending the others.",
+        remedy="Nothing to do: this goes away once they are proven gone.",
     )

@@ -10,7 +10,7 @@ from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import LaunchState, Machine
 from deployments.timing import Timing
 
-UNUSABLE = frozenset({"unhealthy", "preempted", "terminating", "terminated"})
+TAKEN_AWAY = frozenset({"preempted", "terminating", "terminated"})
 
 
 def settle(s: Situation, machine: Machine) -> Record | None:
@@ -39,6 +39,7 @@ def settle(s: Situation, machine: Machine) -> Record | None:
             "nothing was started.",
             machine=machine,
             machine_changes={"launch_state": LaunchState.NEVER_SEEN, "billed_usd": Decimal(0)},
+            data=proof(machine),
         )
     return None
 
@@ -58,15 +59,40 @@ def proven_gone(machine: Machine, *, timing: Timing) -> bool:
     return apart >= timing.proof_interval_seconds
 
 
+def proof(machine: Machine) -> dict[str, object]:
+    """Return when the first and the last good list without the machine were asked for (I13)."""
+    moments = (machine.absent_since, machine.absent_until)
+    return {"listed": [moment.isoformat() for moment in moments if moment]}
+
+
 def machine_fault(s: Situation, machine: Machine) -> Fault | None:
-    """F26 to F30, F43, F49, F50: what the newest knowledge says against this machine."""
+    """F26 to F30, F43, F48 to F50: what the newest knowledge says against this machine."""
     if machine.fault is not None:
         found: Fault = machine.fault
         return found
     if proven_gone(machine, timing=s.timing):
         return faults.machine_lost(machine.name)
-    if machine.seen_status in UNUSABLE and machine.absent_since is None:
+    silent_seconds = s.run.silent_seconds if s.run is not None else 0.0
+    if machine.absent_since is None and _is_unusable(s, machine, silent_seconds=silent_seconds):
         return faults.machine_unhealthy(machine.seen_status)
-    if s.run is not None and s.run.silent_seconds >= s.timing.silence_limit_seconds:
+    if silent_seconds >= s.timing.silence_limit_seconds:
         return faults.silent(s.timing.silence_limit_seconds / 60)
     return None
+
+
+def _is_unusable(s: Situation, machine: Machine, *, silent_seconds: float) -> bool:
+    """F26, F50: "unhealthy" ends a boot at once, a run only when it has fallen silent as well."""
+    if machine.seen_status == "unhealthy":
+        works = machine.agent_started_at is not None
+        return not works or silent_seconds >= s.timing.unhealthy_limit_seconds
+    return machine.seen_status in TAKEN_AWAY
+
+
+def boot_looked_seconds(machine: Machine) -> float:
+    """Return how long after its launch the cloud was last seen not to have finished booting it.
+
+    A cloud that does not answer, or a control plane that slept, ends no boot (F58).
+    """
+    looks = [look for look in (machine.seen_at, machine.absent_until) if look is not None]
+    since = machine.launch_ended_at or machine.requested_at
+    return (max(looks) - since).total_seconds() if looks else 0.0

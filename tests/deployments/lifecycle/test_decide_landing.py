@@ -1,0 +1,341 @@
+"""Stop, budget, time limit and collecting: how a run comes home."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from deployments.lifecycle import faults
+from deployments.lifecycle.actions import Effect, Record
+from deployments.models import Machine, RunState
+from deployments.models.deployments import Desired, Status
+from tests.deployments.lifecycle.situations import (
+    NOW,
+    TIMING,
+    a_deployment,
+    a_machine,
+    a_run,
+    absent,
+    ago,
+    decided,
+    ended,
+    gone,
+    logged_in,
+    performs,
+    recorded,
+    refused,
+    rests,
+    unclear,
+    working,
+)
+
+S = Status
+STOP = {"desired": Desired.STOP}
+LOST = {"since": 40, "until": 0, "lists": 4}
+LANDING_SECONDS = TIMING.save_seconds + TIMING.collect_seconds
+
+BEFORE_TRAINING: list[tuple[Status, tuple[Machine, ...]]] = [
+    (S.QUEUED, ()),
+    (S.WAITING_FOR_CAPACITY, (refused("capacity"),)),
+    (S.LAUNCHING, ()),
+    (S.LAUNCHING, (unclear(),)),
+    (S.LAUNCHING, (a_machine(),)),
+    (S.BOOTING, (a_machine(),)),
+    (S.PREPARING, (logged_in(),)),
+    (S.RECOVERING, (logged_in(end_wanted_at=ago(9)),)),
+]
+
+
+def error_of(action: Record) -> str | None:
+    """Return the code of the error an action writes."""
+    error = action.deployment["error"]
+    assert error is None or isinstance(error, dict)
+    return error["code"] if error else None
+
+
+def collecting(**fields: Any) -> Any:
+    return a_deployment(S.COLLECTING, **({"landing": "finished"} | fields))
+
+
+# Stop.
+
+
+@pytest.mark.parametrize(("status", "machines"), BEFORE_TRAINING)
+@pytest.mark.parametrize("save", [True, False])
+def test_F24_a_stop_before_training_ends_the_machine_at_once(
+    status: Status, machines: tuple[Machine, ...], save: bool
+) -> None:
+    action = recorded(a_deployment(status, save_wanted=save, **STOP), *machines)
+
+    assert action.to == S.TERMINATING
+    assert action.deployment == {"outcome": S.CANCELLED, "error": None}
+
+
+def test_a_stop_wants_the_newest_machine_ended() -> None:
+    machine = logged_in()
+
+    action = recorded(a_deployment(S.PREPARING, **STOP), machine)
+
+    assert action.machine is machine
+    assert action.machine_changes == {"end_wanted_at": NOW}
+
+
+def test_a_stop_in_training_saves_first() -> None:
+    action = recorded(a_deployment(S.TRAINING, **STOP), working(), run=a_run())
+
+    assert action.to == S.COLLECTING
+    assert action.deployment == {"landing": "stop"}
+
+
+@pytest.mark.parametrize("status", [S.TRAINING, S.COLLECTING])
+def test_a_stop_without_saving_ends_the_machine_at_once(status: Status) -> None:
+    deployment = a_deployment(status, save_wanted=False, landing="finished", **STOP)
+
+    action = recorded(deployment, working(), run=a_run())
+
+    assert action.to == S.TERMINATING
+    assert action.deployment["outcome"] == S.CANCELLED
+
+
+def test_a_stop_while_collecting_lets_the_adapter_come_home() -> None:
+    action = decided(collecting(**STOP), working(), run=ended())
+
+    assert performs(action, Effect.COLLECT)
+
+
+def test_a_stop_that_saved_is_cancelled_with_its_adapter() -> None:
+    deployment = collecting(landing="stop", **STOP)
+
+    action = recorded(deployment, working(), run=ended("stopped"), adapter_home=True)
+
+    assert action.to == S.TERMINATING
+    assert action.deployment == {"outcome": S.CANCELLED, "error": None}
+
+
+def test_a_machine_lost_after_a_stop_is_not_replaced() -> None:
+    deployment = collecting(landing="stop", **STOP)
+
+    action = recorded(deployment, absent(working(), **LOST), run=a_run())
+
+    assert action.to == S.TERMINATING
+    assert action.deployment["outcome"] == S.CANCELLED
+
+
+# Budget (D8, F53): 1.20 USD an hour is 2 cents a minute; the reserve is 310 s, 0.1034 USD.
+
+RESERVE = Decimal("0.1034")
+
+
+def with_budget(status: Status, budget: Decimal, **fields: Any) -> Any:
+    return a_deployment(status, budget_limit=budget, **fields)
+
+
+def test_F53_training_lands_when_only_the_reserve_is_left() -> None:
+    run_for_300_seconds = Decimal("0.10")
+
+    going_on = decided(
+        with_budget(S.TRAINING, run_for_300_seconds + RESERVE), working(), run=a_run()
+    )
+    landing = recorded(
+        with_budget(S.TRAINING, run_for_300_seconds + RESERVE - Decimal("0.0001")),
+        working(),
+        run=a_run(),
+    )
+
+    assert performs(going_on, Effect.FOLLOW)
+    assert landing.to == S.COLLECTING
+    assert landing.deployment["landing"] == "budget"
+    assert error_of(landing) == "E_BUDGET"
+
+
+@pytest.mark.parametrize(("status", "machines"), BEFORE_TRAINING[3:])
+def test_F53_before_training_the_budget_ends_the_machine(
+    status: Status, machines: tuple[Machine, ...]
+) -> None:
+    action = recorded(with_budget(status, Decimal("0.15")), *machines)
+
+    assert action.to == S.TERMINATING
+    assert action.deployment["outcome"] == S.FAILED
+    assert error_of(action) == "E_BUDGET"
+
+
+def test_F53_earlier_machines_count_against_the_same_budget() -> None:
+    first = gone(a_machine(), billed="9.80")
+
+    landing = recorded(S.TRAINING, first, working(attempt=2), run=a_run())
+
+    assert landing.deployment["landing"] == "budget"
+
+
+def test_F53_collecting_uses_the_reserve_and_then_money_beats_the_adapter() -> None:
+    landing = {"landing": "budget", "error": faults.over_budget("0.20")}
+
+    going_on = decided(
+        with_budget(S.COLLECTING, Decimal("0.15"), **landing), working(), run=ended("stopped")
+    )
+    over = recorded(
+        with_budget(S.COLLECTING, Decimal("0.14"), **landing), working(), run=ended("stopped")
+    )
+
+    assert performs(going_on, Effect.COLLECT)
+    assert over.to == S.TERMINATING
+    assert error_of(over) == "E_BUDGET"
+
+
+def test_F53_a_finished_run_whose_adapter_the_budget_left_behind_says_so() -> None:
+    action = recorded(
+        with_budget(S.COLLECTING, Decimal("0.14"), landing="finished"), working(), run=ended()
+    )
+
+    assert action.deployment["outcome"] == S.FAILED
+    assert error_of(action) == "E_COLLECT"
+
+
+def test_a_budget_used_up_after_a_stop_is_still_a_cancelled_run() -> None:
+    deployment = with_budget(S.COLLECTING, Decimal("0.14"), landing="stop", **STOP)
+
+    action = recorded(deployment, working(), run=a_run())
+
+    assert action.deployment["outcome"] == S.CANCELLED
+
+
+# Time limit (F54).
+
+
+def test_F54_training_lands_at_its_time_limit() -> None:
+    deployment = a_deployment(S.TRAINING, max_hours=Decimal("0.08"))
+
+    action = recorded(deployment, working(), run=a_run())
+
+    assert action.to == S.COLLECTING
+    assert action.deployment["landing"] == "deadline"
+    assert error_of(action) == "E_MAX_HOURS"
+
+
+@pytest.mark.parametrize(
+    ("status", "machines"),
+    [
+        *BEFORE_TRAINING[3:],
+        (S.WAITING_FOR_CAPACITY, (gone(a_machine()), refused("capacity"))),
+        (S.LAUNCHING, (gone(a_machine()),)),
+        (S.RECOVERING, (gone(a_machine()),)),
+    ],
+)
+def test_F54_the_time_limit_counts_from_the_first_machine_and_holds_everywhere(
+    status: Status, machines: tuple[Machine, ...]
+) -> None:
+    action = recorded(a_deployment(status, max_hours=Decimal("0.08")), *machines)
+
+    assert action.to == S.TERMINATING
+    assert error_of(action) == "E_MAX_HOURS"
+
+
+def test_F54_waiting_for_a_first_machine_is_no_running_time() -> None:
+    deployment = a_deployment(S.WAITING_FOR_CAPACITY, max_hours=Decimal("0.01"))
+
+    assert rests(decided(deployment, refused("capacity")))
+
+
+@pytest.mark.parametrize("landing", ["deadline", "budget", "failed"])
+def test_a_machine_lost_in_a_landing_is_not_replaced(landing: str) -> None:
+    why = faults.over_time("1")
+    deployment = collecting(landing=landing, error=why)
+
+    action = recorded(deployment, absent(working(), **LOST), run=ended("stopped"))
+
+    assert action.to == S.TERMINATING
+    assert action.deployment == {"outcome": S.FAILED, "error": why}
+
+
+# Collecting.
+
+
+def test_a_finished_run_with_its_adapter_home_is_completed() -> None:
+    action = recorded(collecting(), working(), run=ended(), adapter_home=True)
+
+    assert action.to == S.TERMINATING
+    assert action.deployment == {"outcome": S.COMPLETED, "error": None}
+
+
+def test_a_failed_run_with_its_adapter_home_is_failed_with_its_own_reason() -> None:
+    why = faults.fault("E_NAN", "Loss is NaN.", remedy="Lower the learning rate.")
+
+    action = recorded(
+        collecting(landing="failed", error=why), working(), run=ended("failed"), adapter_home=True
+    )
+
+    assert action.deployment == {"outcome": S.FAILED, "error": why}
+
+
+def test_an_adapter_at_home_counts_even_when_its_machine_is_lost() -> None:
+    machine = absent(working(), **LOST)
+
+    action = recorded(collecting(), machine, run=ended(), adapter_home=True)
+
+    assert action.deployment["outcome"] == S.COMPLETED
+
+
+def test_collecting_follows_until_the_agent_has_saved() -> None:
+    action = decided(collecting(landing="stop", **STOP), working(), run=a_run())
+
+    assert performs(action, Effect.FOLLOW)
+
+
+@pytest.mark.parametrize("run", [None, a_run(), ended("stopped")])
+@pytest.mark.parametrize(
+    ("landing", "outcome"),
+    [("stop", S.CANCELLED), ("budget", S.FAILED), ("deadline", S.FAILED)],
+)
+def test_I5_a_landing_has_the_time_that_was_kept_back_for_it(
+    landing: str, outcome: Status, run: RunState | None
+) -> None:
+    wish = STOP if landing == "stop" else {}
+    in_time = collecting(landing=landing, status_since=ago(LANDING_SECONDS - 1), **wish)
+    too_late = collecting(landing=landing, status_since=ago(LANDING_SECONDS), **wish)
+
+    assert not isinstance(decided(in_time, working(), run=run), Record)
+    action = recorded(too_late, working(), run=run)
+
+    assert action.to == S.TERMINATING
+    assert action.deployment["outcome"] == outcome
+    assert error_of(action) in ("E_COLLECT", "E_NO_ADAPTER")
+
+
+def test_a_landing_without_an_adapter_ends_as_soon_as_the_agent_said_so() -> None:
+    deployment = collecting(landing="deadline", error=faults.over_time("1"))
+
+    action = recorded(deployment, working(), run=ended("stopped", has_adapter=False))
+
+    assert action.to == S.TERMINATING
+    assert error_of(action) == "E_MAX_HOURS"
+
+
+def test_a_finished_adapter_is_tried_for_as_long_as_the_budget_lasts() -> None:
+    deployment = collecting(status_since=ago(280))
+
+    assert performs(decided(deployment, working(), run=ended()), Effect.COLLECT)
+
+
+@pytest.mark.parametrize("landing", ["finished", "failed"])
+def test_I5_a_finished_adapter_that_never_comes_ends_at_the_time_limit(landing: str) -> None:
+    limit = {"max_hours": Decimal("0.08"), "landing": landing}
+    just_begun = collecting(status_since=ago(LANDING_SECONDS - 1), **limit)
+    too_late = collecting(status_since=ago(LANDING_SECONDS), **limit)
+
+    assert performs(decided(just_begun, working(), run=ended()), Effect.COLLECT)
+    assert recorded(too_late, working(), run=ended()).to == S.TERMINATING
+
+
+def test_F59_an_adapter_that_is_none_ends_it() -> None:
+    machine = working(fault=faults.no_adapter())
+
+    action = recorded(collecting(), machine, run=ended())
+
+    assert action.to == S.TERMINATING
+    assert error_of(action) == "E_NO_ADAPTER"
+
+
+def test_F50_an_unhealthy_machine_is_still_collected_from() -> None:
+    machine = working(seen_status="unhealthy")
+
+    assert performs(decided(collecting(), machine, run=ended()), Effect.COLLECT)

@@ -1,0 +1,307 @@
+"""Booting, preparing, training: what is decided while a machine works for us."""
+
+from decimal import Decimal
+
+import pytest
+
+from deployments.lifecycle import faults
+from deployments.lifecycle.actions import Effect, Record
+from deployments.models import Machine
+from deployments.models.deployments import Status
+from tests.deployments.lifecycle.situations import (
+    NOW,
+    TIMING,
+    a_deployment,
+    a_machine,
+    a_run,
+    absent,
+    ago,
+    decided,
+    ended,
+    gone,
+    logged_in,
+    performs,
+    recorded,
+    rests,
+    working,
+)
+
+S = Status
+LIVE = (S.BOOTING, S.PREPARING, S.TRAINING)
+MACHINES = {S.BOOTING: a_machine, S.PREPARING: logged_in, S.TRAINING: working}
+
+
+def recovers_for(action: Record, code: str) -> bool:
+    """Say whether the action ends a bad machine for this reason, to try another one."""
+    fault = action.machine_changes.get("fault")
+    return action.to == S.RECOVERING and isinstance(fault, dict) and fault["code"] == code
+
+
+def fails_for(action: Record, code: str) -> bool:
+    """Say whether the action leads to a failure of this reason."""
+    error = action.deployment.get("error")
+    failed = action.to == S.TERMINATING and action.deployment["outcome"] == S.FAILED
+    return failed and isinstance(error, dict) and error["code"] == code
+
+
+# Booting.
+
+
+def test_F27_active_with_an_address_is_noted() -> None:
+    action = recorded(S.BOOTING, a_machine())
+
+    assert action.machine_changes == {"active_at": NOW}
+
+
+@pytest.mark.parametrize(
+    "seen", [{"seen_ip": None}, {"seen_status": "booting"}, {"seen_status": "unknown"}]
+)
+def test_F27_without_active_and_address_booting_goes_on(seen: dict[str, str | None]) -> None:
+    assert rests(decided(S.BOOTING, a_machine(**seen))) == TIMING.poll_seconds
+
+
+def test_an_active_machine_is_logged_in_to() -> None:
+    assert performs(decided(S.BOOTING, a_machine(active_at=ago(10))), Effect.LOG_IN)
+
+
+def test_a_login_that_worked_leads_to_preparing() -> None:
+    assert recorded(S.BOOTING, logged_in()).to == S.PREPARING
+
+
+@pytest.mark.parametrize(("gpus", "minutes"), [(1, 20), (8, 35)])
+def test_F25_a_boot_that_never_ends_is_given_up(gpus: int, minutes: int) -> None:
+    limit = minutes * 60
+    late = {"seen_status": "booting", "gpu_count": gpus, "requested_at": ago(limit + 20)}
+
+    assert rests(decided(S.BOOTING, a_machine(launch_ended_at=ago(limit), **late)))
+    action = recorded(S.BOOTING, a_machine(launch_ended_at=ago(limit + 5), **late))
+
+    assert recovers_for(action, "E_BOOT_TIMEOUT")
+
+
+def test_F25_F58_a_boot_is_not_given_up_on_what_was_seen_before_the_cloud_fell_silent() -> None:
+    machine = a_machine(
+        requested_at=ago(3600), launch_ended_at=ago(3600), seen_status="booting", seen_at=ago(3000)
+    )
+
+    assert rests(decided(S.BOOTING, machine)) == TIMING.poll_seconds
+
+
+def test_F29_an_image_that_refuses_our_key_is_given_up_after_three_minutes() -> None:
+    machine = a_machine(active_at=ago(300), login_refused_since=ago(180))
+
+    assert recovers_for(recorded(S.BOOTING, machine), "E_SSH_AUTH")
+
+
+def test_F29_ssh_that_never_answers_is_given_up_after_ten_minutes() -> None:
+    assert performs(decided(S.BOOTING, a_machine(active_at=ago(599))), Effect.LOG_IN)
+
+    action = recorded(S.BOOTING, a_machine(active_at=ago(600)))
+    assert recovers_for(action, "E_SSH_UNREACHABLE")
+
+
+def test_F30_a_wrong_host_key_ends_it_after_one_machine_with_the_remedy() -> None:
+    action = recorded(S.BOOTING, a_machine(fault=faults.host_key_mismatch()))
+
+    assert fails_for(action, "E_HOSTKEY")
+    assert "first_contact" in action.deployment["error"]["remedy"]  # type: ignore[index]
+
+
+# Whatever the status: machines that are bad or lost.
+
+
+@pytest.mark.parametrize("status", LIVE)
+@pytest.mark.parametrize("seen_status", ["preempted", "terminating"])
+def test_F48_a_machine_that_the_cloud_takes_away_is_replaced(
+    status: Status, seen_status: str
+) -> None:
+    action = recorded(status, MACHINES[status](seen_status=seen_status), run=a_run())
+
+    assert recovers_for(action, "E_MACHINE_UNHEALTHY")
+
+
+@pytest.mark.parametrize("status", LIVE)
+def test_F28_F49_two_good_lists_half_a_minute_apart_prove_a_machine_lost(status: Status) -> None:
+    machine = absent(MACHINES[status](), since=31, until=1, lists=2)
+
+    action = recorded(status, machine, run=a_run())
+
+    assert recovers_for(action, "E_MACHINE_LOST")
+
+
+@pytest.mark.parametrize("status", LIVE)
+@pytest.mark.parametrize(
+    ("since", "until", "lists"), [(0, 0, 1), (29, 0, 3), (600, 600, 1)], ids=str
+)
+def test_F28_I13_less_than_that_proves_nothing(
+    status: Status, since: float, until: float, lists: int
+) -> None:
+    machine = absent(MACHINES[status](), since=since, until=until, lists=lists)
+
+    action = decided(status, machine, run=a_run())
+
+    assert not (isinstance(action, Record) and action.to in (S.RECOVERING, S.TERMINATING))
+
+
+@pytest.mark.parametrize("machine", [a_machine(), a_machine(active_at=ago(9)), logged_in()])
+def test_F26_unhealthy_before_the_agent_runs_is_replaced_at_once(machine: Machine) -> None:
+    machine.seen_status = "unhealthy"
+    status = S.PREPARING if machine.login_at else S.BOOTING
+
+    assert recovers_for(recorded(status, machine), "E_MACHINE_UNHEALTHY")
+
+
+@pytest.mark.parametrize("status", [S.PREPARING, S.TRAINING])
+def test_F50_unhealthy_with_a_living_run_log_goes_on(status: Status) -> None:
+    machine = working(seen_status="unhealthy")
+
+    action = decided(status, machine, run=a_run(phase="install", silent_seconds=59))
+
+    assert not (isinstance(action, Record) and action.to == S.RECOVERING)
+
+
+def test_F50_unhealthy_and_silent_for_a_minute_is_replaced() -> None:
+    action = recorded(S.TRAINING, working(seen_status="unhealthy"), run=a_run(silent_seconds=60))
+
+    assert recovers_for(action, "E_MACHINE_UNHEALTHY")
+
+
+def test_F43_silence_alone_is_given_ten_minutes() -> None:
+    assert performs(decided(S.TRAINING, working(), run=a_run(silent_seconds=599)), Effect.FOLLOW)
+
+    action = recorded(S.TRAINING, working(), run=a_run(silent_seconds=600))
+    assert recovers_for(action, "E_SILENT")
+
+
+# Preparing.
+
+
+def test_preparing_brings_what_is_missing_until_the_agent_runs() -> None:
+    assert performs(decided(S.PREPARING, logged_in()), Effect.PREPARE)
+    assert performs(decided(S.PREPARING, logged_in(), run=a_run(phase="")), Effect.PREPARE)
+
+
+def test_preparing_follows_the_agent_once_it_runs() -> None:
+    run = a_run(phase="install", looked_at=None)
+
+    assert performs(decided(S.PREPARING, working(), run=run), Effect.FOLLOW)
+
+
+@pytest.mark.parametrize("phase", ["train", "save", "finished"])
+def test_preparing_is_over_once_training_began(phase: str) -> None:
+    assert recorded(S.PREPARING, working(), run=a_run(phase=phase)).to == S.TRAINING
+
+
+@pytest.mark.parametrize("outcome", ["completed", "failed", "stopped"])
+def test_a_run_that_ended_between_two_looks_passes_through_training(outcome: str) -> None:
+    assert recorded(S.PREPARING, working(), run=ended(outcome)).to == S.TRAINING
+
+
+def test_F31_a_run_that_fails_in_preparing_says_why() -> None:
+    error = {"code": "E_NO_GPU", "message": "CUDA is broken.", "remedy": "", "retryable": True}
+    run = ended("failed", has_adapter=False, phase="preflight", error=error)
+
+    assert recovers_for(recorded(S.PREPARING, working(), run=run), "E_NO_GPU")
+
+
+def test_I5_preparing_has_an_hour() -> None:
+    machine = logged_in(login_at=ago(3600))
+
+    assert recovers_for(recorded(S.PREPARING, machine), "E_PREPARE_TIMEOUT")
+
+
+# Training.
+
+
+def test_training_reads_the_run_log_at_every_poll() -> None:
+    assert performs(decided(S.TRAINING, working(), run=a_run()), Effect.FOLLOW)
+    assert rests(decided(S.TRAINING, working(), run=a_run(looked_at=ago(4)))) == 6
+
+
+def test_training_that_completed_is_collected() -> None:
+    action = recorded(S.TRAINING, working(), run=ended())
+
+    assert action.to == S.COLLECTING
+    assert action.deployment == {"landing": "finished", "error": None}
+
+
+def test_training_that_failed_with_an_adapter_is_collected_and_says_why() -> None:
+    error = {"code": "E_NAN", "message": "Loss is NaN.", "remedy": "Lower it.", "retryable": True}
+
+    action = recorded(S.TRAINING, working(), run=ended("failed", error=error))
+
+    assert action.to == S.COLLECTING
+    assert action.deployment == {"landing": "failed", "error": error}
+
+
+def test_F54_a_run_that_the_agent_stopped_by_its_own_deadline_is_collected() -> None:
+    action = recorded(S.TRAINING, working(), run=ended("stopped"))
+
+    assert action.to == S.COLLECTING
+    assert action.deployment["landing"] == "deadline"
+    assert action.deployment["error"]["code"] == "E_MAX_HOURS"  # type: ignore[index]
+
+
+def test_F45_training_that_failed_without_an_adapter_is_over() -> None:
+    error = {"code": "E_OOM", "message": "Out of memory.", "remedy": "Shrink.", "retryable": False}
+    run = ended("failed", has_adapter=False, error=error)
+
+    assert fails_for(recorded(S.TRAINING, working(), run=run), "E_OOM")
+
+
+def test_F59_training_that_completed_without_an_adapter_failed() -> None:
+    run = ended("completed", has_adapter=False)
+
+    assert fails_for(recorded(S.TRAINING, working(), run=run), "E_NO_ADAPTER")
+
+
+def test_a_failure_that_the_machine_did_not_explain_is_still_an_error_with_a_remedy() -> None:
+    action = recorded(S.TRAINING, working(), run=ended("failed", has_adapter=False))
+
+    assert fails_for(action, "E_TRAINING")
+    assert action.deployment["error"]["remedy"]  # type: ignore[index]
+
+
+# Another try, or not.
+
+LOST = {"since": 40, "until": 0, "lists": 4}
+
+
+def test_max_attempts_counts_machines_that_were_started() -> None:
+    first = gone(a_machine(fault=faults.machine_lost("first")))
+    second = absent(working(attempt=2), **LOST)
+
+    assert fails_for(recorded(S.TRAINING, first, second, run=a_run()), "E_MACHINE_LOST")
+
+
+def test_launches_that_came_to_nothing_use_up_no_attempt() -> None:
+    refusals = [a_machine(launch_state=state, billed_usd=0) for state in ("refused", "never_seen")]
+
+    action = recorded(S.TRAINING, *refusals, absent(working(), **LOST), run=a_run())
+
+    assert recovers_for(action, "E_MACHINE_LOST")
+
+
+def test_with_one_attempt_allowed_a_lost_machine_is_the_end() -> None:
+    deployment = a_deployment(S.TRAINING, max_attempts=1)
+
+    action = recorded(deployment, absent(working(), **LOST), run=a_run())
+
+    assert fails_for(action, "E_MACHINE_LOST")
+
+
+def test_F53_a_budget_that_pays_for_no_further_boot_allows_no_further_machine() -> None:
+    deployment = a_deployment(S.TRAINING, budget_limit=Decimal("0.40"))
+
+    action = recorded(deployment, absent(working(), **LOST), run=a_run())
+
+    assert fails_for(action, "E_MACHINE_LOST")
+
+
+def test_a_fresh_try_forgets_how_the_last_one_landed() -> None:
+    deployment = a_deployment(S.COLLECTING, landing="finished")
+
+    action = recorded(deployment, absent(working(), **LOST), run=ended())
+
+    assert recovers_for(action, "E_MACHINE_LOST")
+    assert action.deployment == {"landing": "", "error": None}
