@@ -1,5 +1,6 @@
 """What every test stands on: a data folder of its own, and no setting of whoever runs the tests."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 import django
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 from pytest_django.fixtures import Settings
 
 # What a developer's shell may hold and a test must not see. DATABASE_URL is left alone: Django
@@ -32,30 +34,30 @@ _FOREIGN = (
 )
 
 
-def _set_up_django() -> Path:
-    """Set Django up on a throw-away data folder and return the folder.
+def _set_up_django() -> None:
+    """Set Django up on a throw-away data folder.
 
     pyproject.toml does not name the settings: pytest-django would load them before any of our
     code runs, and they would take the developer's own folder and keys. This runs when the module
     is loaded, so that conftest modules in the folders below may import models.
     """
     folder = Path(tempfile.mkdtemp(prefix="slipway-tests-")).resolve()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in _FOREIGN:
         os.environ.pop(name, None)
     os.environ["SLIPWAY_DATA_DIR"] = str(folder)
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     django.setup()
+    # The workers of xdist inherit the environment, and pytest-django would look into it.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
     if folder != django_settings.SLIPWAY_DATA_DIR:
         raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests bring their own settings.")
-    return folder
+    if connection.vendor == "sqlite":
+        # A file, as in production: SQLite's shared memory refuses where a file waits its turn.
+        connection.settings_dict["TEST"]["NAME"] = str(folder / "test.sqlite3")
 
 
-_FOLDER = _set_up_django()
-
-
-def pytest_unconfigure() -> None:
-    """Remove the throw-away folder."""
-    shutil.rmtree(_FOLDER, ignore_errors=True)
+_set_up_django()
 
 
 @pytest.fixture(autouse=True)

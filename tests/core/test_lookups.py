@@ -32,7 +32,9 @@ def test_an_owner_finds_what_is_theirs_by_id_or_text() -> None:
     assert get_owned(ApiToken, user, str(row.pk)) == row
 
 
-@pytest.mark.parametrize("unknown", [uuid.uuid4(), "nonsense", "", "1", "x" * 5000, "\0", 10**40])
+@pytest.mark.parametrize(
+    "unknown", [uuid.UUID(int=1), "nonsense", "", "1", "x" * 999, "\0", 10**40]
+)
 def test_i18_somebody_elses_object_and_an_impossible_id_get_the_same_answer(unknown: Any) -> None:
     theirs = make_row(make_user())
 

@@ -73,10 +73,11 @@ def test_the_generated_keys_differ() -> None:
     assert checks.check_keys_differ(None) == []
 
 
-@pytest.mark.parametrize("key", ["not-a-key", ",", Fernet.generate_key().decode()[:-2]])
+@pytest.mark.parametrize("key", ["not-a-key", ",", "A" * 42 + "="])
 def test_f80_a_malformed_key_is_named_without_being_shown(key: str, tmp_path: Path) -> None:
     environment = {
         **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
         "FIELD_ENCRYPTION_KEY": key,
         "SLIPWAY_DATA_DIR": str(tmp_path / "data"),
     }
