@@ -19,35 +19,47 @@ mine() {{
 over() {{
     tail -n 1 run.jsonl 2>/dev/null | grep -q '^{{"seq": [0-9]*, "time": "[^"]*", "kind": "exit"'
 }}
-answer() {{
-    for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        if mine || over; then cat lock/pid; exit 0; fi
-        sleep 0.25
+# Waits for the agent to answer. Returns when it has a pid that is dead, or never got one.
+look() {{
+    looks=0
+    while [ $looks -lt 50 ]; do
+        if [ -s lock/pid ]; then
+            if mine || over; then cat lock/pid; exit 0; fi
+            return
+        fi
+        if [ $looks -ge 10 ] && [ -n "${{1:-}}" ] && ! kill -0 "$1" 2>/dev/null; then return; fi
+        looks=$((looks + 1))
+        sleep 0.1
     done
+}}
+fail() {{
+    echo "$1" >&2
+    tail -n 5 agent.log >&2
+    exit 1
 }}
 start() {{
     rm -f lock/pid
     setsid nohup python3 agent.py >> agent.log 2>&1 < /dev/null &
-    answer
-    tail -n 5 agent.log >&2
-    exit 1
+    look $!
+    fail "The agent did not come up."
 }}
 if mkdir lock 2>/dev/null; then
     printf '%s\\n' {name} > lock/run_id
     start
 fi
-answer
+look
 if mkdir lock/again 2>/dev/null; then start; fi
-echo "The agent ended twice without a word." >&2
-tail -n 5 agent.log >&2
-exit 1
+# Another start may be doing that right now.
+sleep 0.3
+look
+fail "The agent ended twice without a word."
 """
 
 
 def start_agent(machine_name: str) -> str:
     """Return the shell command that starts the agent, or finds it started, and prints its pid.
 
-    It returns at once, or after five seconds in which no agent came up; repeat it at will.
+    It returns as soon as the agent is up, or after five seconds without one; repeat it at will.
     """
     return _START.format(
         folder=shlex.quote(run_folder(machine_name)), name=shlex.quote(machine_name)

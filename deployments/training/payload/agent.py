@@ -29,6 +29,7 @@ from agent_watch import Heart, StopAskedError, Wishes
 # May be set in job.json under "limits". Slipway waits 60 s for a run to save when it is stopped.
 LIMITS = {
     "install_tries": 3,
+    "torch_tries": 3,
     "retry_seconds": 5.0,
     "download_patience_seconds": 120.0,
     "save_seconds": 40.0,
@@ -120,7 +121,11 @@ class Run:
             self.wishes.pause(float(self.limits["retry_seconds"]) * attempt)
         if not self.environment["cpu_stand_in"]:
             expected = self.job.get("expected") or {}
-            agent_machine.check_torch(self.python, gpu_count=int(expected.get("gpu_count") or 1))
+            agent_machine.check_torch(
+                self.python,
+                gpu_count=int(expected.get("gpu_count") or 1),
+                tries=int(self.limits["torch_tries"]),
+            )
         found = agent_machine.versions(self.python)
         self.log.append("environment", versions=found, **self.environment)
 
@@ -260,6 +265,8 @@ class Run:
             "DO_NOT_TRACK": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "PYTHONUNBUFFERED": "1",
+            # What pinned libraries will change one day tells a user nothing.
+            "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",
             # One GPU: with more in sight Trainer would fall back to DataParallel.
             "CUDA_VISIBLE_DEVICES": "" if stand_in else "0",
         }
