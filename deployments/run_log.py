@@ -46,7 +46,7 @@ def parse_lines(chunk: bytes) -> tuple[list[JsonObject], int]:
     if end == 0 and len(chunk) >= MAX_LINE_BYTES:
         # A line without an end would hold up the log for ever: skip what is there of it.
         return [], len(chunk)
-    events = []
+    events: list[JsonObject] = []
     for line in chunk[:end].split(b"\n"):
         if not line or len(line) > MAX_LINE_BYTES:
             continue

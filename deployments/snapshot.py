@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -25,7 +26,7 @@ SUSPECT_LISTS_BELIEVED = 3
 FAILED_LIST_PAUSE_LIMIT_SECONDS = 60.0
 
 
-def list_cloud(entry_id: object) -> CloudSnapshot:
+def list_cloud(entry_id: UUID | str) -> CloudSnapshot:
     """Ask for one list under this key and write down what it shows.
 
     A failed or suspect list changes no machine's row: absence of knowledge is not knowledge (I13).

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F
@@ -36,7 +37,7 @@ PERFORM: dict[Effect, Performer] = {
 }
 
 
-def advance(deployment_id: object, *, may_block: bool) -> Effect | None:
+def advance(deployment_id: UUID | str, *, may_block: bool) -> Effect | None:
     """Do the next step of a deployment; harmless when repeated, late, or concurrent.
 
     ``may_block`` says whether this worker may speak SSH. Returns the effect that waits for one

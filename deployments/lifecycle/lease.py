@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -33,7 +34,7 @@ class Lease:
         self.now = now
 
     @classmethod
-    def take(cls, deployment_id: object, *, purpose: str, seconds: float) -> "Lease | None":
+    def take(cls, deployment_id: UUID | str, *, purpose: str, seconds: float) -> "Lease | None":
         """Return the lease, or None while another worker holds it.
 
         A deployment that is wanted stopped gives its lease away early, so that a slow upload

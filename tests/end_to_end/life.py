@@ -6,11 +6,10 @@ in the queue. Real processes, killed and restarted, are the business of test_kil
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
@@ -122,9 +121,14 @@ class Life:
         return [machine for machine in machines if machine["status"] != "terminated"]
 
 
-def quick(**changes: Any) -> None:
-    """Set the durations of this test; pytest-django's settings fixture puts them back."""
-    settings.TIMING = replace(settings.TIMING, **changes)
+def error_of(deployment: Deployment) -> dict[str, Any]:
+    """Return why it failed, as the user is told; fails the test when nothing is told."""
+    assert deployment.error is not None, deployment.status
+    assert deployment.error["message"]
+    assert deployment.error["remedy"]
+    assert deployment.error["bills"] is False
+    error: dict[str, Any] = deployment.error
+    return error
 
 
 def assert_billed_right(life: Life, deployment: Deployment) -> None:

@@ -13,7 +13,7 @@ from deployments.models.deployments import LaunchState, Status
 from deployments.providers.base import ProviderError
 from secrets_vault.services import add_entry, delete_entry, entry_for
 from tests import builders
-from tests.end_to_end.life import Life, assert_over
+from tests.end_to_end.life import Life, assert_over, error_of
 from tests.sandbox_cloud import SandboxHandle
 
 pytestmark = [
@@ -86,8 +86,7 @@ def test_F13_without_waiting_no_capacity_ends_the_run_unbilled(cloud: SandboxHan
 
     deployment = life.until(life.deploy(wait_for_capacity_minutes=0))
 
-    assert deployment.error["code"] == "E_CAPACITY"
-    assert deployment.error["remedy"]
+    assert error_of(deployment)["code"] == "E_CAPACITY"
     assert_over(life, deployment, status=Status.FAILED, machines=0)
 
 
@@ -100,9 +99,8 @@ def test_F25_a_boot_that_never_ends_is_given_up_after_one_fresh_machine(
 
     deployment = life.until(life.deploy(max_attempts=2))
 
-    assert deployment.error["code"] == "E_BOOT_TIMEOUT"
-    assert deployment.error["remedy"]
-    assert Decimal(deployment.error["cost_usd"]) > 0
+    assert error_of(deployment)["code"] == "E_BOOT_TIMEOUT"
+    assert Decimal(error_of(deployment)["cost_usd"]) > 0
     assert_over(life, deployment, status=Status.FAILED, machines=2)
 
 
@@ -116,7 +114,7 @@ def test_F49_a_machine_that_vanishes_is_lost_by_two_lists_and_its_cost_closed(
     cloud.control("POST", f"machines/{machine.instance_id}/vanish")
     life.until(deployment)
 
-    assert deployment.error["code"] == "E_MACHINE_LOST"
+    assert error_of(deployment)["code"] == "E_MACHINE_LOST"
     assert_over(life, deployment, status=Status.FAILED, machines=1)
 
 
@@ -210,7 +208,7 @@ def test_F11_a_key_revoked_before_the_launch_ends_the_run_unbilled(cloud: Sandbo
 
     life.until(deployment)
 
-    assert deployment.error["code"] == "E_AUTH"
+    assert error_of(deployment)["code"] == "E_AUTH"
     assert_over(life, deployment, status=Status.FAILED, machines=0)
 
 

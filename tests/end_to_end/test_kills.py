@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,9 @@ COUNT_DOWNLOADS = (
 )
 
 
-def make_stack(tmp_path: Path, *, reachable: bool = False, **extra: str) -> LocalStack:
+def make_stack(
+    tmp_path: Path, *, reachable: bool = False, extra: Mapping[str, str] | None = None
+) -> LocalStack:
     return LocalStack(
         tmp_path / "slipway",
         models_dir=sample_model().parent,
@@ -82,7 +84,7 @@ def at(status: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def test_F75_a_worker_killed_in_four_stages_of_one_life_changes_nothing(tmp_path: Path) -> None:
-    stack = make_stack(tmp_path, SANDBOX_BOOT_SECONDS="4", **SHORT_LEASES)
+    stack = make_stack(tmp_path, extra={"SANDBOX_BOOT_SECONDS": "4", **SHORT_LEASES})
     with running(stack):
         # The launch call is held up, so that the kill falls into it.
         fault = {"on": "launch", "kind": "delay", "seconds": 2, "commit": True}

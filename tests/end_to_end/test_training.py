@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from deployments.models import Artifact, Deployment
 from deployments.models.deployments import Status
-from tests.end_to_end.life import Life, assert_over
+from tests.end_to_end.life import Life, assert_over, error_of
 from tests.sandbox_cloud import SandboxHandle
 from tests.trainer import sample_data, sample_model, trainer_python
 
@@ -100,7 +100,6 @@ def test_F47_losses_that_are_no_numbers_end_the_run_with_the_reason_and_the_bill
 
     deployment = life.until(life.deploy(base_model="local:broken", hyperparameters=SHORT))
 
-    assert deployment.error["code"] == "E_NAN"
-    assert deployment.error["remedy"]
-    assert Decimal(deployment.error["cost_usd"]) > 0
+    assert error_of(deployment)["code"] == "E_NAN"
+    assert Decimal(error_of(deployment)["cost_usd"]) > 0
     assert_over(life, deployment, status=Status.FAILED, machines=1)
