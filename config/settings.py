@@ -53,6 +53,8 @@ DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
 DATASET_SIZE_LIMIT_BYTES = int(
     environment.number("DATASET_SIZE_LIMIT_BYTES", default=512 * 1024**2)
 )
+# Where machines with an older NVIDIA driver find PyTorch's builds for it (bootstrap.sh).
+TORCH_INDEX_URL = environment.text("TORCH_INDEX_URL")
 # The Python that the practice cloud's machines show as theirs; never imported here.
 TRAINER_PYTHON = environment.text(
     "SLIPWAY_TRAINER_PYTHON", default=str(BASE_DIR / ".venv-trainer" / "bin" / "python")
@@ -103,6 +105,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "deployments.pages.context.top_bar",
             ],
         },
     },
@@ -171,6 +174,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Three kinds of things have a status; each gets a name of its own.
+    "ENUM_NAME_OVERRIDES": {
+        "DatasetStatus": "datasets.models.Dataset.Status",
+        "DeploymentStatus": "deployments.models.deployments.Status",
+        "KeyStatus": "secrets_vault.models.VaultEntry.Status",
+    },
 }
 
 # Measured in libraries.md section 2: retry counts from the take, so it must exceed twice the

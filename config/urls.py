@@ -2,9 +2,11 @@
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from deployments.pages.sign_in import SignIn
 
 urlpatterns = [
     path("api/", include("datasets.api_urls")),
@@ -13,11 +15,12 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
-    path(
-        "login/",
-        login_not_required(LoginView.as_view(redirect_authenticated_user=True)),
-        name="login",
-    ),
+    path("login/", login_not_required(SignIn.as_view()), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("", include("deployments.pages.urls")),
 ]
+
+handler400 = "core.api.handlers.bad_request"
+handler403 = "core.api.handlers.permission_denied"
+handler404 = "core.api.handlers.not_found"
+handler500 = "core.api.handlers.server_error"

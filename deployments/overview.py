@@ -211,7 +211,7 @@ def jobs_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[TrainingJob]:
 
 
 def deployment_overview(deployment: Deployment, *, now: datetime) -> DeploymentOverview:
-    """Return all that is shown of one deployment; ``now`` is the database's time. Six queries."""
+    """Return all that is shown of one deployment; ``now`` is the database's time. Seven queries."""
     (line,) = deployment_lines([deployment], now=now)
     names = {machine.machine_id: machine.name for machine in line.machines}
     newest = deployment.events.order_by("-id")[:LAST_EVENTS]

@@ -138,7 +138,7 @@ class DeploymentAnswer(Answer):
     job_id = serializers.UUIDField()
     name = serializers.CharField()
     platform = serializers.CharField(help_text="As asked for.")
-    status = serializers.ChoiceField(choices=[status.value for status in Status])
+    status = serializers.ChoiceField(choices=Status.choices)
     phase = serializers.CharField(help_text="The finer step inside the status.")
     instance_id = serializers.CharField(allow_null=True)
     instance_type = serializers.CharField()
@@ -177,7 +177,7 @@ class JobAnswer(Answer):
     id = serializers.UUIDField(source="job.pk")
     name = serializers.CharField(source="job.name")
     status = serializers.ChoiceField(
-        source="job.status", choices=[status.value for status in Status]
+        source="job.status", choices=Status.choices
     )
     phase = serializers.CharField(source="deployment.phase", allow_null=True)
     model_name = serializers.CharField(source="job.model_name")
