@@ -35,13 +35,15 @@ class Lease:
 
     @classmethod
     def take(cls, deployment_id: UUID | str, *, purpose: str, seconds: float) -> "Lease | None":
-        """Return the lease, or None while another worker holds it.
+        """Return the lease, or None while another worker holds it or when there is no such row.
 
         A deployment that is wanted stopped gives its lease away early, so that a slow upload
         does not delay the end of a machine.
         """
         now = database_now()
-        deployment = Deployment.objects.get(pk=deployment_id)
+        deployment = Deployment.objects.filter(pk=deployment_id).first()
+        if deployment is None:
+            return None
         free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
         takeover = Q(desired=Desired.STOP, save_wanted=False) & ~Q(
             lease_purpose__in=(*NOT_TAKEN_OVER, "stop")
@@ -105,10 +107,17 @@ class Lease:
         )
 
     def release(self, *, next_tick_at: datetime | None) -> None:
-        """Give the lease back and say when to look again; harmless when it was lost."""
-        Deployment.objects.filter(pk=self.deployment.pk, version=self.version).update(
-            lease_until=None, lease_purpose="", next_tick_at=next_tick_at, last_tick_at=self.now
+        """Give the lease back and say when to look again; harmless when it was lost.
+
+        A wish that came after our look is looked at now, not when we meant to look again (F24).
+        """
+        held = Deployment.objects.filter(pk=self.deployment.pk, version=self.version)
+        back = {"lease_until": None, "lease_purpose": "", "last_tick_at": self.now}
+        as_we_saw = held.filter(
+            desired=self.deployment.desired, save_wanted=self.deployment.save_wanted
         )
+        if as_we_saw.update(**back, next_tick_at=next_tick_at) == 0:
+            held.update(**back, next_tick_at=database_now())
 
     def event(
         self,

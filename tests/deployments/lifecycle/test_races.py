@@ -1,0 +1,63 @@
+"""Several workers on one deployment, each with a real connection of its own (D5, F20)."""
+
+from datetime import timedelta
+
+import pytest
+
+from core.time import database_now
+from deployments import services
+from deployments.lifecycle.lease import Lease
+from deployments.models import Deployment
+from deployments.models.deployments import Desired, Status
+from tests import builders
+from tests.deployments.lifecycle.threads import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def take(deployment: Deployment, *, purpose: str = "tick") -> Lease | None:
+    return Lease.take(deployment.pk, purpose=purpose, seconds=50)
+
+
+def ask_to_stop(deployment: Deployment, *, save: bool) -> None:
+    services.cancel(deployment, requested_by=deployment.user, save=save)
+
+
+def test_D5_F20_of_many_that_want_the_lease_one_gets_it() -> None:
+    deployment = builders.make_deployment()
+
+    leases = at_once(6, lambda: take(deployment))
+
+    assert sum(lease is not None for lease in leases) == 1
+    deployment.refresh_from_db()
+    assert deployment.version == 1
+
+
+def test_D5_of_many_that_take_over_a_stopped_deployment_one_gets_it() -> None:
+    deployment = builders.make_deployment(status=Status.PREPARING)
+    take(deployment, purpose="ssh")
+    ask_to_stop(deployment, save=False)
+
+    leases = at_once(6, lambda: take(deployment))
+
+    assert sum(lease is not None for lease in leases) == 1
+
+
+def test_F24_a_stop_is_never_lost_between_a_look_and_its_rest() -> None:
+    deployment = builders.make_deployment(status=Status.WAITING_FOR_CAPACITY)
+    far = database_now() + timedelta(hours=1)
+
+    def look_or_stop() -> None:
+        lease = take(deployment)
+        if lease is None:
+            ask_to_stop(deployment, save=True)
+        else:
+            lease.release(next_tick_at=far)
+
+    at_once(6, look_or_stop)
+    ask_to_stop(deployment, save=True)
+
+    deployment.refresh_from_db()
+    assert deployment.desired == Desired.STOP
+    assert deployment.next_tick_at is not None
+    assert deployment.next_tick_at < far
