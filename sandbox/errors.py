@@ -84,13 +84,17 @@ def quota_exceeded() -> ApiError:
     )
 
 
-def duplicate(message: str) -> ApiError:
-    return ApiError(400, "global/duplicate", message)
+def key_name_taken() -> ApiError:
+    """Return the refusal of a second key under one name.
+
+    How Lambda words it is not known; this is the only code that its document declares there.
+    """
+    return invalid("name", "An SSH key with this name already exists.")
 
 
 def key_in_use() -> ApiError:
-    """Return the live refusal to delete a used key; older clients know it by this code."""
-    return ApiError(400, "ssh-keys/key-in-use", "Key is currently in use, cannot delete")
+    """Return the refusal to delete a used key: the text was seen live, the code is as above."""
+    return ApiError(400, "global/invalid-parameters", "Key is currently in use, cannot delete")
 
 
 def not_found() -> ApiError:

@@ -66,4 +66,4 @@ class RequestLog:
 
 def fingerprint(key: str) -> str:
     """Return the first 16 hexadecimal digits of the key's SHA-256."""
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
+    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]

@@ -46,6 +46,9 @@ async def run_shell(channel: Channel, *, home: Path, environment: Mapping[str, s
     )
     status = await process.wait()
     input_pump.cancel()
+    if process.stdin is not None:
+        # A child that lives on may hold the other end.
+        process.stdin.close()
     _send_exit(channel, status)
 
 

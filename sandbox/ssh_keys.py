@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from sandbox.errors import duplicate, invalid, key_in_use, not_found, quota_exceeded
+from sandbox.errors import invalid, key_in_use, key_name_taken, not_found, quota_exceeded
 
 KEYS_PER_ACCOUNT = 1024
 
@@ -38,7 +38,7 @@ class SshKeyBook:
     def add(self, name: str, public_key: str) -> RegisteredKey:
         """Register a key; raises ApiError for a taken name, an unreadable key, a full account."""
         if self.by_name(name) is not None:
-            raise duplicate("An SSH key with this name already exists.")
+            raise key_name_taken()
         if len(self._keys) >= KEYS_PER_ACCOUNT:
             raise quota_exceeded()
         try:

@@ -1,10 +1,12 @@
 """A machine as its renter meets it over SSH."""
 
+import asyncio
 import json
 import os
 import signal
 from pathlib import Path
 
+import asyncssh
 import paramiko
 import pytest
 
@@ -94,6 +96,28 @@ def test_a_command_killed_by_a_signal_has_no_exit_status(client: Client) -> None
     ip = client.launch_active()["ip"]
 
     assert client.run(ip, "kill -9 $$").status == -1
+
+
+def test_a_signal_sent_by_the_client_reaches_the_command(client: Client) -> None:
+    ip = client.launch_active()["ip"]
+
+    async def interrupted() -> int | None:
+        async with asyncssh.connect(
+            ip,
+            port=SSH_PORT,
+            username="ubuntu",
+            client_keys=[asyncssh.import_private_key(client.login_key.private)],
+            known_hosts=([asyncssh.import_public_key(client.host_key.public)], [], []),
+            config=None,
+        ) as ssh:
+            process = await ssh.create_process(
+                "trap 'kill $!; exit 9' INT; echo up; sleep 300 & wait"
+            )
+            await process.stdout.readline()
+            process.send_signal("INT")
+            return (await process.wait()).exit_status
+
+    assert asyncio.run(interrupted()) == 9
 
 
 def test_stdin_reaches_the_command_and_ends(client: Client) -> None:
