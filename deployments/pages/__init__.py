@@ -1,0 +1,1 @@
+"""The pages: whole HTML that works without scripts; htmx then refreshes one block at a time."""

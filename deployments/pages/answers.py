@@ -1,0 +1,97 @@
+"""How pages answer: errors as pages, nothing kept in caches, blocks that refresh themselves."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from core.errors import NotFoundError, SlipwayError
+
+Parameters = ParamSpec("Parameters")
+View = Callable[Concatenate[HttpRequest, Parameters], HttpResponse]
+# htmx stops polling on this answer and still takes the content (its documentation, hx-trigger).
+STOP_POLLING = 286
+
+
+def page(view: View[Parameters]) -> View[Parameters]:
+    """Answer a user's own error as a page, an unknown object as 404 (I18), and forbid caching."""
+
+    @wraps(view)
+    def answered(
+        request: HttpRequest, /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> HttpResponse:
+        try:
+            response = view(request, *args, **kwargs)
+        except NotFoundError as error:
+            raise Http404(error.message) from error
+        except SlipwayError as error:
+            response = problem_page(request, error)
+        response.headers.setdefault("Cache-Control", "no-store, private")
+        return response
+
+    return answered
+
+
+def problem_page(request: HttpRequest, error: SlipwayError, **extra: object) -> HttpResponse:
+    """Say what happened and what to do, with the error's own status."""
+    context = {"error": error, **extra}
+    return render(request, "deployments/problem.html", context, status=error.http_status)
+
+
+def member(request: HttpRequest) -> User:
+    """Return the signed-in user; the middleware has let nobody else through."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a page that htmx replaces when it has changed; without scripts it just stands.
+
+    ``url`` is where its newer self is, and names what the browser has, so that an unchanged block
+    is answered with nothing and keeps the reader's focus, selection and place.
+    """
+
+    name: str
+    html: SafeString
+    url: str
+    digest: str
+    is_live: bool
+
+
+def block(
+    request: HttpRequest,
+    name: str,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    url: str,
+    is_live: bool,
+) -> Block:
+    """Render a block; ``url`` answers it alone, with any query it needs."""
+    html = render_to_string(template, dict(context), request=request)
+    digest = hashlib.blake2b(html.encode(), digest_size=8).hexdigest()
+    joint = "&" if "?" in url else "?"
+    return Block(name, html, f"{url}{joint}{urlencode({'seen': digest})}", digest, is_live)
+
+
+def refreshed(request: HttpRequest, shown: Block, **also: object) -> HttpResponse:
+    """Answer a poll: the block if it has changed, and the end of polling once it never will.
+
+    ``also``: a new ``title`` of the window; a template to ``announce`` the change with, and its
+    context.
+    """
+    if shown.is_live and request.GET.get("seen") == shown.digest:
+        return HttpResponse(status=204)
+    status = 200 if shown.is_live else STOP_POLLING
+    return render(request, "_block.html", {"block": shown, **also}, status=status)

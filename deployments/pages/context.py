@@ -1,0 +1,146 @@
+"""What every page shows around its content: the burn meter and the installation's banners.
+
+Computed when a template asks, so that other answers cost nothing; a handful of queries, however
+many runs there are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import Max
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from core.time import database_now
+from deployments import clouds
+from deployments.models import CloudSnapshot, Deployment, Machine, Stray, WorkerHeartbeat
+from deployments.models.deployments import TERMINAL
+from deployments.overview import NOT_STARTED
+from deployments.pages.machine_facts import CONFIRMED_FOR_SECONDS
+from deployments.pages.problems import KEY_TROUBLE
+from deployments.providers import PROVIDERS
+from deployments.templatetags.wording import counted, duration, moment, usd
+
+# F9: how long the worker may be silent before the pages say so.
+WORKER_SILENT_AFTER = timedelta(seconds=60)
+OUT_OF_REACH = KEY_TROUBLE | {"E_CANNOT_END"}
+
+
+@dataclass(frozen=True)
+class Burn:
+    """The burn meter. ``tone`` is live, nothing, bad or unknown."""
+
+    tone: str
+    text: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may change by itself."""
+        return self.tone != "nothing"
+
+
+@dataclass(frozen=True)
+class Banner:
+    """One line below the top bar."""
+
+    title: str
+    text: str
+    tone: str = "warn"
+
+
+@dataclass(frozen=True)
+class TopBar:
+    """What a signed-in user sees above every page."""
+
+    burn: Burn
+    banners: tuple[Banner, ...]
+
+
+def top_bar(request: HttpRequest) -> dict[str, object]:
+    """Return ``top_bar`` for signed-in users and ``banners`` for everybody; both lazily."""
+    user = getattr(request, "user", None)
+    return {
+        "top_bar": SimpleLazyObject(lambda: _top_bar(user)) if isinstance(user, User) else None,
+        "installation_banners": SimpleLazyObject(installation_banners),
+    }
+
+
+def _top_bar(user: User) -> TopBar:
+    now = database_now()
+    machines = living_machines(user)
+    return TopBar(burn=burn(user, machines, now=now), banners=worker_banner(user, machines, now))
+
+
+def living_machines(user: User) -> list[Machine]:
+    """Return the user's machines that may exist at a cloud and bill."""
+    rows = Machine.objects.filter(deployment__user=user, gone_at__isnull=True)
+    # Not the vault entry: loading it would open the sealed key.
+    return list(rows.exclude(launch_state__in=NOT_STARTED).select_related("deployment"))
+
+
+def burn(user: User, machines: Sequence[Machine], *, now: datetime) -> Burn:
+    """Return what bills now. "Nothing bills" only if no machine of ours may live (I20)."""
+    strays = Stray.objects.filter(vault_entry__user=user, gone_at__isnull=True).count()
+    total = sum((machine.hourly_price for machine in machines), Decimal(0))
+    lost = [m for m in machines if (m.deployment.attention or {}).get("code") in OUT_OF_REACH]
+    if lost:
+        price = sum((machine.hourly_price for machine in lost), Decimal(0))
+        return Burn("bad", f"{counted(len(lost), 'machine')} out of reach · {usd(price)} an hour")
+    if strays:
+        return Burn("bad", f"{counted(strays, 'stray machine')} being ended")
+    if not machines:
+        return Burn("nothing", "Nothing bills")
+    unconfirmed = _not_confirmed_seconds(machines, now=now)
+    if unconfirmed is not None:
+        return Burn("unknown", f"Not confirmed for {duration(unconfirmed)}")
+    return Burn("live", f"{counted(len(machines), 'machine')} · {usd(total)} an hour")
+
+
+def _not_confirmed_seconds(machines: Sequence[Machine], *, now: datetime) -> float | None:
+    """Return for how long the oldest account list is too old; None if all are fresh enough.
+
+    Before the first list a machine counts from its launch.
+    """
+    keys = {machine.vault_entry_id for machine in machines}
+    rows = CloudSnapshot.objects.filter(vault_entry_id__in=keys)
+    listed = dict(rows.values_list("vault_entry_id", "listed_at"))
+    ages = [
+        (now - max(listed.get(m.vault_entry_id) or m.requested_at, m.requested_at)).total_seconds()
+        for m in machines
+    ]
+    oldest = max(ages, default=0.0)
+    return oldest if oldest >= CONFIRMED_FOR_SECONDS else None
+
+
+def worker_banner(user: User, machines: Sequence[Machine], now: datetime) -> tuple[Banner, ...]:
+    """Say that nothing is looked after while a run is alive and no worker has beaten (F9)."""
+    live = Deployment.objects.filter(user=user).exclude(status__in=TERMINAL)
+    if not machines and not live.exists():
+        return ()
+    newest = WorkerHeartbeat.objects.aggregate(newest=Max("beat_at"))["newest"]
+    if newest is not None and now - newest < WORKER_SILENT_AFTER:
+        return ()
+    title = "No worker runs" if newest is None else f"No worker since {moment(newest)}"
+    bills = " Machines go on billing." if machines else ""
+    text = f"Runs stand still until one is started: python manage.py worker.{bills}"
+    return (Banner(title, text, tone="bad"),)
+
+
+def installation_banners() -> tuple[Banner, ...]:
+    """Say so when machines are CPU stand-ins, or a cloud's address is not its vendor's."""
+    elsewhere = [
+        f"{urlsplit(clouds.endpoint(platform).base_url).netloc} instead of "
+        f"{provider.capabilities.label}"
+        for platform, provider in PROVIDERS.items()
+        if clouds.endpoint(platform).base_url != provider.default_endpoint().base_url
+    ]
+    talks = f"This installation talks to {', '.join(elsewhere)}." if elsewhere else ""
+    if settings.ALLOW_CPU_MACHINES:
+        accepts = "Machines may be CPU stand-ins: what they train is real, their speed is not."
+        return (Banner("Practice machines, not GPUs", f"{talks} {accepts}".strip()),)
+    return (Banner("Another cloud address", talks),) if talks else ()

@@ -1,0 +1,106 @@
+"""The forms of the pages: plain fields with Bootstrap's classes, hints and errors beside them."""
+
+from typing import Any
+
+from django import forms
+
+from deployments.models.deployments import TERMINAL, Status
+from deployments.pages.status_words import WORDS
+from deployments.providers import PROVIDERS
+
+
+class PlainForm(forms.Form):
+    """A form whose widgets carry the look; templates show it field by field with _field.html."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs.setdefault("class", _look(field.widget))
+
+
+def _look(widget: forms.Widget) -> str:
+    if isinstance(widget, (forms.CheckboxInput, forms.RadioSelect)):
+        return "form-check-input"
+    return "form-select" if isinstance(widget, forms.Select) else "form-control"
+
+
+class RunFilter(PlainForm):
+    """Which runs to list; both optional."""
+
+    ALIVE, NEEDS_YOU = "alive", "needs_you"
+
+    q = forms.CharField(required=False, max_length=100, label="Search")
+    status = forms.ChoiceField(
+        required=False,
+        label="Status",
+        choices=[
+            ("", "Any status"),
+            (ALIVE, "Alive"),
+            (NEEDS_YOU, "Needs you"),
+            *[(status.value, WORDS[status][0]) for status in Status if status in TERMINAL],
+        ],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["q"].widget.attrs["placeholder"] = "Search name, model, dataset"
+
+
+def cloud_choices() -> list[tuple[str, str]]:
+    """Return (platform, label) of every cloud; derived, so that a new one needs no change here."""
+    return [(name, provider.capabilities.label) for name, provider in PROVIDERS.items()]
+
+
+class KeyForm(PlainForm):
+    """A key of a cloud. What is typed is never sent back."""
+
+    provider = forms.ChoiceField(label="Cloud", choices=cloud_choices)
+    secret = forms.CharField(
+        label="API key",
+        max_length=4096,
+        strip=True,
+        error_messages={"required": "Paste the key here."},
+        widget=forms.PasswordInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "secret_…"}
+        ),
+    )
+
+
+class UploadForm(PlainForm):
+    """A file of training data, with the names of its columns where they are not the usual ones."""
+
+    file = forms.FileField(
+        label="File",
+        help_text="One JSON object a line (.jsonl): chat messages, or prompt and completion.",
+        error_messages={
+            "required": "Choose a file.",
+            "empty": "The file is empty. Choose one with rows.",
+            "missing": "Choose a file.",
+        },
+    )
+    name = forms.CharField(
+        label="Name", required=False, max_length=200, help_text="Named after the file if empty."
+    )
+    prompt = forms.CharField(
+        label="Column with the question",
+        required=False,
+        max_length=100,
+        help_text="Only if your rows have other columns, such as question and answer.",
+    )
+    completion = forms.CharField(label="Column with the answer", required=False, max_length=100)
+
+    def clean(self) -> dict[str, Any]:
+        """Take both columns or none."""
+        given = super().clean() or {}
+        for name, other in (("prompt", "completion"), ("completion", "prompt")):
+            if given.get(other) and not given.get(name):
+                self.add_error(name, "Name this column too, or leave both empty.")
+        return given
+
+    @property
+    def mapping(self) -> dict[str, str] | None:
+        """The columns by their part, or None for data that needs no mapping."""
+        names = ("prompt", "completion")
+        given = {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name)}
+        return given or None

@@ -1,0 +1,141 @@
+"""What went wrong, in the order people need it (PAGES section 5). Pure.
+
+What happened, what it costs and whether anything bills, what we do next, what they can do.
+"""
+
+from dataclasses import dataclass
+
+from deployments.models import Artifact
+from deployments.models.deployments import Status
+from deployments.overview import DeploymentOverview, MachineOverview
+from deployments.templatetags.wording import moment, size, usd
+
+# With these we cannot reach the account: only another key, or the cloud's own page, helps.
+KEY_TROUBLE = frozenset({"E_AUTH", "E_SECRET_UNREADABLE", "E_KEY_DELETED"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A failure in four parts; ``code`` stands last and small."""
+
+    title: str
+    happened: str
+    cost: str
+    next: str
+    remedy: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Why the run needs its owner now: a failure that is not over.
+
+    ``key_trouble`` says that another key may help; ``machine`` is what to end by hand.
+    """
+
+    title: str
+    price: str
+    happened: str
+    cost: str
+    next: str
+    remedy: str
+    code: str
+    key_trouble: bool
+    machine: MachineOverview | None
+    console_url: str
+
+
+def problem(run: DeploymentOverview, *, kept: Artifact | None) -> Problem | None:
+    """Return why the run failed or will fail, or None."""
+    error = run.error
+    if error is None or run.status == Status.COMPLETED:
+        return None
+    return Problem(
+        title=_title(run),
+        happened=str(error.get("message", "")),
+        cost=_cost(run, kept=kept),
+        next=_next(run),
+        remedy=str(error.get("remedy", "")),
+        code=str(error.get("code", "")),
+    )
+
+
+def _title(run: DeploymentOverview) -> str:
+    landed = run.error is not None and run.error.get("code") in ("E_BUDGET", "E_MAX_HOURS")
+    if landed:
+        return "Stopped at its limit"
+    return "This run failed" if run.is_terminal else "This run is failing"
+
+
+def _cost(run: DeploymentOverview, *, kept: Artifact | None) -> str:
+    spent = usd(run.cost.accrued)
+    if run.bills:
+        hourly = run.cost.hourly
+        rate = f" at {usd(hourly)} an hour" if hourly is not None else ""
+        cost = f"{spent} so far. The machine still bills{rate} until it is proven gone."
+    elif run.machines and any(machine.gone_at for machine in run.machines):
+        cost = f"It cost {spent}. The machine is gone, nothing bills."
+    else:
+        cost = "Nothing: no machine was rented, nothing bills."
+    if kept is not None:
+        cost += f" The adapter is home ({size(kept.size_bytes)})."
+    return cost
+
+
+def _next(run: DeploymentOverview) -> str:
+    if run.is_terminal:
+        return "Nothing. This run is over, and we do not try the same again."
+    if run.status == Status.TERMINATING:
+        return "We end the machine and look until two lists of the account show that it is gone."
+    return "We save what there is, bring it home, and then end the machine."
+
+
+def alarm(
+    run: DeploymentOverview,
+    machine: MachineOverview | None,
+    *,
+    cloud: str,
+    console_url: str,
+) -> Alarm | None:
+    """Return why the run needs its owner, or None while it does not."""
+    attention = run.attention
+    if not attention:
+        return None
+    code = str(attention.get("code", ""))
+    living = machine if machine is not None and machine.may_live else None
+    hourly = f"{usd(living.hourly)} an hour" if living else ""
+    return Alarm(
+        title=_alarm_title(code, cloud=cloud, ending=run.status == Status.TERMINATING),
+        price=f"A machine keeps billing {hourly} while this lasts." if living else "Nothing bills.",
+        happened=str(attention.get("message", "")),
+        cost=_alarm_cost(run, is_billing=living is not None),
+        next=_alarm_next(run, cloud=cloud),
+        remedy=str(attention.get("remedy", "")),
+        code=code,
+        key_trouble=code in KEY_TROUBLE,
+        machine=living,
+        console_url=console_url,
+    )
+
+
+def _alarm_title(code: str, *, cloud: str, ending: bool) -> str:
+    if code in KEY_TROUBLE:
+        refused = f"{cloud} refuses your key" if code == "E_AUTH" else "the key cannot be used"
+        return f"We cannot end this machine: {refused}" if ending else f"We cannot go on: {refused}"
+    if code == "E_CANNOT_END":
+        return "We cannot end this machine"
+    return "We cannot go on by ourselves"
+
+
+def _alarm_cost(run: DeploymentOverview, *, is_billing: bool) -> str:
+    spent, budget = usd(run.cost.accrued), usd(run.cost.budget_limit)
+    if not is_billing:
+        return f"{spent} of {budget} so far; nothing bills now."
+    return f"{spent} so far, and still counting. The budget is {budget}."
+
+
+def _alarm_next(run: DeploymentOverview, *, cloud: str) -> str:
+    going_on = "We go on trying, for as long as it takes."
+    if run.status == Status.TERMINATING:
+        going_on = f"We go on asking {cloud} to end it, for as long as it takes."
+    return f"{going_on} Next at {moment(run.next_tick_at)}." if run.next_tick_at else going_on

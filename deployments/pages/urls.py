@@ -1,0 +1,34 @@
+"""The addresses of the pages. Nobody else's objects are ever found under them (I18)."""
+
+from django.urls import path
+
+from deployments.pages import data, jobs, new_run, runs, vault
+
+app_name = "deployments"
+
+urlpatterns = [
+    path("", runs.runs, name="runs"),
+    path("runs/rows/", runs.rows, name="run-rows"),
+    path("burn/", runs.burn, name="burn"),
+    path("new/", new_run.new_run, name="new-run"),
+    path("new/<uuid:nonce>/", new_run.being_started, name="being-started"),
+    path("jobs/<uuid:job_id>/", jobs.job, name="job"),
+    path("jobs/<uuid:job_id>/blocks/<slug:name>/", jobs.block, name="job-block"),
+    path("jobs/<uuid:job_id>/stop/", jobs.stop, name="stop"),
+    path("jobs/<uuid:job_id>/loss/", jobs.loss, name="loss"),
+    path("jobs/<uuid:job_id>/loss.csv", jobs.loss_csv, name="loss-csv"),
+    path("jobs/<uuid:job_id>/log/", jobs.log, name="log"),
+    path("jobs/<uuid:job_id>/log.txt", jobs.log_text, name="log-text"),
+    path("jobs/<uuid:job_id>/events/", jobs.events, name="events"),
+    path("datasets/", data.datasets, name="datasets"),
+    path("datasets/upload/", data.upload, name="dataset-upload"),
+    path("datasets/sample/", data.take_sample, name="dataset-sample"),
+    path("datasets/<uuid:dataset_id>/", data.dataset, name="dataset"),
+    path("datasets/<uuid:dataset_id>/findings.csv", data.findings_csv, name="findings-csv"),
+    path("datasets/<uuid:dataset_id>/delete/", data.delete, name="dataset-delete"),
+    path("settings/<uuid:config_id>/forget/", data.forget_config, name="forget-config"),
+    path("vault/", vault.vault, name="vault"),
+    path("vault/add/", vault.add, name="vault-add"),
+    path("vault/<uuid:entry_id>/check/", vault.check, name="vault-check"),
+    path("vault/<uuid:entry_id>/delete/", vault.delete, name="vault-delete"),
+]

@@ -1,0 +1,105 @@
+"""The vault's page: add a key with a live check, see that it works, delete it."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from core.errors import ConflictError, InvalidInputError
+from core.lookups import get_owned
+from deployments.pages.answers import member, page
+from deployments.pages.forms import KeyForm
+from secrets_vault import services
+from secrets_vault.kinds import kind_of
+from secrets_vault.models import VaultEntry
+
+
+@page
+@require_GET
+def vault(request: HttpRequest) -> HttpResponse:
+    """List the user's keys, and offer to add one."""
+    return _show(request, member(request), KeyForm())
+
+
+@page
+@sensitive_post_parameters("secret")
+@require_POST
+def add(request: HttpRequest) -> HttpResponse:
+    """Ask the cloud about the key and keep it, unless the cloud refuses it."""
+    user = member(request)
+    form = KeyForm(request.POST)
+    if not form.is_valid():
+        return _show(request, user, form)
+    try:
+        entry = services.add_entry(
+            user, provider=form.cleaned_data["provider"], secret=form.cleaned_data["secret"]
+        )
+    except (InvalidInputError, ConflictError) as error:
+        form.add_error("secret", f"{error.message} {error.remedy}")
+        return _show(request, user, form)
+    entry = services.check_entry(entry)
+    if entry.status == VaultEntry.Status.REFUSED:
+        # A key that does not work is no use and only looks like one.
+        services.delete_entry(entry, actor=user)
+        form.add_error("secret", f"{entry.status_message} It was not saved.")
+        return _show(request, user, form)
+    if entry.status == VaultEntry.Status.OK:
+        messages.success(request, f"The {label_of(entry)} key works and is sealed.")
+    else:
+        messages.warning(
+            request, f"The key is sealed, but could not be checked: {entry.status_message}"
+        )
+    is_first_visit = request.POST.get("next") == "runs"
+    return redirect("deployments:runs" if is_first_visit else "deployments:vault")
+
+
+@page
+@require_POST
+def check(request: HttpRequest, entry_id: UUID) -> HttpResponse:
+    """Ask the cloud whether it still takes a key."""
+    entry = services.check_entry(_own(member(request), entry_id))
+    if entry.status == VaultEntry.Status.OK:
+        messages.success(request, f"The {label_of(entry)} key works.")
+    else:
+        messages.error(request, f"The {label_of(entry)} key: {entry.status_message}")
+    return redirect("deployments:vault")
+
+
+@page
+@require_http_methods(["GET", "POST"])
+def delete(request: HttpRequest, entry_id: UUID) -> HttpResponse:
+    """Say what deleting means; on POST delete, unless machines still need the key (F55)."""
+    user = member(request)
+    entry = _own(user, entry_id)
+    shown = {"entry": entry, "label": label_of(entry)}
+    if request.method == "GET":
+        return render(request, "deployments/vault_delete.html", shown)
+    try:
+        services.delete_entry(entry, actor=user)
+    except ConflictError as error:
+        shown["error"] = error
+        return render(request, "deployments/vault_delete.html", shown, status=409)
+    messages.success(request, f"The {label_of(entry)} key is deleted.")
+    return redirect("deployments:vault")
+
+
+def label_of(entry: VaultEntry) -> str:
+    """Return the cloud's name for people."""
+    kind = kind_of(entry.provider)
+    return kind.label if kind else entry.provider
+
+
+def _own(user: User, entry_id: UUID) -> VaultEntry:
+    # Deferred: a key that does not open any more must still be seen and deleted (F80).
+    return get_owned(VaultEntry.objects.active().defer("api_key_encrypted"), user, entry_id)
+
+
+def _show(request: HttpRequest, user: User, form: KeyForm) -> HttpResponse:
+    entries = VaultEntry.objects.active().defer("api_key_encrypted").filter(user=user)
+    lines = [(entry, label_of(entry)) for entry in entries]
+    context = {"form": form, "lines": lines}
+    return render(request, "deployments/vault.html", context, status=400 if form.errors else 200)
