@@ -96,11 +96,12 @@ def check_entry(entry: VaultEntry, *, actor: AbstractBaseUser | None = None) -> 
     kind = kinds.kind_of(entry.provider)
     if kind is None or kind.check is None:
         result = kinds.CheckResult(ok=None, message="Keys of this kind cannot be checked.")
+        said = result.message
     else:
         secret = open_secret(entry)
         result = kind.check(secret)
-        result = kinds.CheckResult(ok=result.ok, message=scrub(result.message, [secret]))
-    changes: dict[str, object] = {"status_message": result.message[:300]}
+        said = scrub(f"{result.message} {result.remedy}".strip(), [secret])
+    changes: dict[str, object] = {"status_message": said[:300]}
     if result.ok is not None:
         changes["status"] = VaultEntry.Status.OK if result.ok else VaultEntry.Status.REFUSED
         changes["last_checked_at"] = database_now()

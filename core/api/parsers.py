@@ -25,8 +25,8 @@ class BoundedJSONParser(parsers.JSONParser):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         request = (parser_context or {}).get("request")
         # The server hands over no more than the announced length.
-        announced = request.META.get("CONTENT_LENGTH") if request is not None else None
-        if limit is not None and (announced or "0").isdigit() and int(announced or 0) > limit:
+        announced = str(request.META.get("CONTENT_LENGTH", "")) if request is not None else ""
+        if announced.isdigit() and int(announced) > limit:
             raise TooLargeError(
                 f"The request body is larger than {limit} bytes.", remedy="Send less at once."
             )

@@ -4,7 +4,7 @@ import pytest
 
 from core import errors
 
-STATUSES = {
+STATUSES: dict[type[errors.SlipwayError], tuple[int, str]] = {
     errors.InvalidInputError: (400, "invalid_request_error"),
     errors.AuthenticationError: (401, "authentication_error"),
     errors.PermissionDeniedError: (403, "permission_error"),

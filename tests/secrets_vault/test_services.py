@@ -239,11 +239,11 @@ class TestChecking:
     def test_a_key_that_the_provider_refuses_is_kept_with_the_reason(
         self, cloud: PracticeCloud
     ) -> None:
-        cloud.result = CheckResult(ok=False, message="The key was revoked.")
+        cloud.result = CheckResult(ok=False, message="The key was revoked.", remedy="Add one.")
 
         entry = services.check_entry(make_vault_entry())
 
-        assert (entry.status, entry.status_message) == ("refused", "The key was revoked.")
+        assert (entry.status, entry.status_message) == ("refused", "The key was revoked. Add one.")
 
     def test_a_provider_out_of_reach_says_nothing_about_the_key(self, cloud: PracticeCloud) -> None:
         entry = services.check_entry(make_vault_entry())
@@ -319,6 +319,18 @@ class TestDeleting:
 
         assert (refused.value.code, refused.value.details) == ("E_KEY_IN_USE", cloud.uses)
         assert services.open_secret(entry) == SECRET
+
+    def test_f80_a_key_that_does_not_open_any_more_can_still_be_seen_and_deleted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        entry = make_vault_entry()
+        monkeypatch.setattr(library, "CRYPTER", MultiFernet([Fernet(Fernet.generate_key())]))
+
+        found = services.entry_for(entry.user, "lambda")
+        assert found == entry
+        services.delete_entry(entry, actor=entry.user)
+
+        assert services.entry_for(entry.user, "lambda") is None
 
     def test_deleting_again_changes_nothing(self) -> None:
         entry = make_vault_entry()

@@ -51,7 +51,8 @@ def answer() -> Answer:
 
         response = Raising.as_view()(APIRequestFactory().get("/api/something"))
         assert isinstance(response, Response)
-        return response.render()
+        response.render()
+        return response
 
     return ask
 
@@ -95,7 +96,10 @@ def test_an_expected_error_is_not_logged_as_a_fault(
 def test_a_refused_field_is_named_with_its_path_and_all_findings_are_listed(
     answer: Answer,
 ) -> None:
-    nested = {"hyperparameters": {"lora_r": ["Too large."]}, "rows": [{}, {"role": ["Unknown."]}]}
+    nested: Any = {
+        "hyperparameters": {"lora_r": ["Too large."]},
+        "rows": [{}, {"role": ["Unknown."]}],
+    }
 
     body = json.loads(answer(exceptions.ValidationError(nested)).content)["error"]
 

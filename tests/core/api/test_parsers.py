@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from django.http.response import HttpResponseBase
+from django.test import RequestFactory
 from pytest_django.fixtures import Settings
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from core.api import BoundedJSONParser
@@ -26,7 +26,7 @@ class Echo(APIView):
 
 
 def send(body: bytes) -> tuple[int, Any]:
-    request = APIRequestFactory().generic("POST", "/", body, content_type="application/json")
+    request = RequestFactory().post("/", body, content_type="application/json")
     response: HttpResponseBase = Echo.as_view()(request)
     assert isinstance(response, Response)
     return response.status_code, json.loads(response.render().content)

@@ -1,0 +1,444 @@
+"""Uploaded data is checked line by line: what is found, where, and what to do about it (F7, T4)."""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import InvalidInputError
+from datasets import reading, validation
+from tests.builders import chat_rows, json_lines
+
+QUESTION_ANSWER = {"prompt": "question", "completion": "answer"}
+TURNS = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hello."}]
+
+
+class Result:
+    """An outcome together with the rows that were written."""
+
+    def __init__(self, content: bytes, mapping: Mapping[str, Any] | None) -> None:
+        written: list[bytes] = []
+        self.outcome = validation.check(io.BytesIO(content), mapping=mapping, write=written.append)
+        self.rows = [json.loads(line) for line in written]
+        self.findings = self.outcome.findings.listed()
+        self.codes = [finding["code"] for finding in self.findings]
+
+    @property
+    def only(self) -> dict[str, Any]:
+        """The one finding there is."""
+        (finding,) = self.findings
+        return finding
+
+
+def check(content: bytes, mapping: Mapping[str, Any] | None = None) -> Result:
+    return Result(content, mapping)
+
+
+def check_rows(*rows: Any, mapping: Mapping[str, Any] | None = None) -> Result:
+    """Check these rows behind enough good ones that their number is no finding."""
+    good: list[Any] = chat_rows()
+    if mapping:
+        good = [{"question": f"{n}?", "answer": f"{n}."} for n in range(12)]
+    return check(json_lines([*good, *rows]), mapping)
+
+
+class TestGoodData:
+    """What is accepted, and what becomes of it."""
+
+    def test_chat_messages_are_ready_and_keep_role_and_content_alone(self) -> None:
+        row = {"messages": [{**TURNS[0], "name": "Ada"}, TURNS[1]], "id": 7}
+
+        result = check_rows(row)
+
+        assert result.findings == []
+        assert (result.outcome.format, result.outcome.rows) == ("chat", 13)
+        assert result.rows[-1] == {"messages": TURNS}
+
+    def test_prompts_with_completions_are_ready(self) -> None:
+        rows = [{"prompt": f"{n}?", "completion": f"{n}.", "source": "x"} for n in range(10)]
+
+        result = check(json_lines(rows))
+
+        assert result.findings == []
+        assert result.outcome.format == "prompt_completion"
+        assert result.rows[3] == {"prompt": "3?", "completion": "3."}
+
+    def test_a_mapping_says_which_columns_hold_the_parts(self) -> None:
+        result = check_rows(mapping=QUESTION_ANSWER)
+
+        assert result.findings == []
+        assert result.outcome.format == "prompt_completion"
+        assert result.rows[0] == {"prompt": "0?", "completion": "0."}
+
+    def test_a_mapping_may_name_the_column_of_the_messages(self) -> None:
+        rows = [{"turns": row["messages"]} for row in chat_rows()]
+
+        result = check(json_lines(rows), {"messages": "turns"})
+
+        assert (result.findings, result.outcome.format) == ([], "chat")
+        assert result.rows == chat_rows()
+
+    def test_windows_line_ends_blank_lines_and_a_missing_last_line_end_are_fine(self) -> None:
+        lines = [json.dumps(row) for row in chat_rows()]
+
+        result = check(("\r\n \r\n\r\n".join(lines)).encode())
+
+        assert result.findings == []
+        assert result.rows == chat_rows()
+
+    def test_a_byte_order_mark_is_removed_and_told(self) -> None:
+        result = check(b"\xef\xbb\xbf" + json_lines(chat_rows()))
+
+        assert (result.only["code"], result.only["severity"]) == ("bom", "info")
+        assert result.outcome.is_ready
+        assert result.rows == chat_rows()
+
+    def test_a_system_message_and_several_turns_are_fine(self) -> None:
+        row = {"messages": [{"role": "system", "content": "Be brief."}, *TURNS, *TURNS]}
+
+        assert check_rows(row).findings == []
+
+    def test_any_script_survives_unchanged(self) -> None:
+        text = 'naïve 東京 \U0001f680 \u2028 \\ " \t'
+        row = {"messages": [{"role": "user", "content": text}, TURNS[1]]}
+
+        assert check_rows(row).rows[-1]["messages"][0]["content"] == text
+
+    def test_tokens_are_estimated_from_the_bytes_of_the_texts(self) -> None:
+        rows = [{"prompt": "abcd" * 10, "completion": "é" * 20}] * 10
+
+        outcome = check(json_lines(rows)).outcome
+
+        # 40 bytes each: 10 tokens and 4 for the frame, for two texts in ten rows.
+        assert outcome.tokens == 10 * 2 * (10 + 4)
+
+
+class TestUnreadableLines:
+    """What is no row at all."""
+
+    def test_an_empty_file_is_said_to_be_empty(self) -> None:
+        for content in (b"", b"\n\n  \r\n", b"\xef\xbb\xbf"):
+            assert "empty_file" in check(content).codes
+
+    def test_broken_json_is_found_at_its_line_and_column(self) -> None:
+        content = json_lines(chat_rows()) + b'{"messages": [}\n'
+
+        result = check(content)
+
+        assert (result.only["code"], result.only["line"]) == ("invalid_json", 13)
+        assert "column 15" in result.only["message"]
+        assert result.only["excerpt"] == '{"messages": [}'
+
+    def test_the_excerpt_of_broken_json_shows_the_place_in_a_long_line(self) -> None:
+        content = json_lines(chat_rows()) + b'{"a": "' + b"x" * 5000 + b'", here}\n'
+
+        assert "here" in check(content).only["excerpt"]
+
+    @pytest.mark.parametrize("line", [b'{"a": NaN}', b'{"a": ' + b"9" * 5000 + b"}", b"{'a': 1}"])
+    def test_what_only_python_would_read_is_no_json(self, line: bytes) -> None:
+        assert check(json_lines(chat_rows()) + line).codes == ["invalid_json"]
+
+    @pytest.mark.parametrize(
+        ("line", "what"), [(b"[1]", "array"), (b'"a"', "text"), (b"7", "number"), (b"null", "null")]
+    )
+    def test_a_line_that_holds_no_object_is_named(self, line: bytes, what: str) -> None:
+        result = check(json_lines(chat_rows()) + line)
+
+        assert (result.only["code"], result.only["line"]) == ("not_an_object", 13)
+        assert what in result.only["message"]
+
+    def test_a_json_array_is_told_once_with_what_to_do(self) -> None:
+        result = check(json.dumps(chat_rows(), indent=2).encode())
+
+        assert (result.only["code"], result.only["line"]) == ("not_an_object", 1)
+        assert "line of its own" in result.only["fix"]
+
+    @pytest.mark.parametrize("begin", [b"<!DOCTYPE html>\n<html>", b"\n  <HTML lang=en>\n"])
+    def test_a_web_page_is_told_once_instead_of_line_by_line(self, begin: bytes) -> None:
+        result = check(begin + b"<body>\nSign in\n</body></html>\n")
+
+        assert result.only["code"] == "html_instead"
+
+    def test_a_line_that_is_not_utf8_is_found_with_its_byte(self) -> None:
+        content = json_lines(chat_rows()) + '{"a": "é"}'.encode("latin-1") + b"\n"
+
+        result = check(content)
+
+        assert (result.only["code"], result.only["line"]) == ("not_utf8", 13)
+        assert "Byte 8" in result.only["message"]
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    def test_utf16_is_told_once(self, encoding: str) -> None:
+        content = ("\ufeff" + json_lines(chat_rows()).decode()).encode(encoding)
+
+        assert check(content).only["code"] == "not_utf8"
+
+    @pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 100_000])
+    def test_t4_brackets_without_end_are_too_deep(self, deep: bytes) -> None:
+        result = check(json_lines(chat_rows()) + b'{"messages": ' + deep + b"\n")
+
+        assert (result.only["code"], result.only["line"]) == ("too_deep", 13)
+
+    def test_t4_a_line_longer_than_memory_allows_is_skipped_and_the_rest_is_read(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "MAX_LINE_BYTES", 2000)
+        rows = json_lines(chat_rows())
+
+        result = check(rows + b"x" * 50_000 + b"\n" + b"{\n")
+
+        assert [(f["code"], f["line"]) for f in result.findings] == [
+            ("line_too_long", 13),
+            ("invalid_json", 14),
+        ]
+
+    @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+    @pytest.mark.parametrize(("extra", "codes"), [(0, []), (1, ["line_too_long"])])
+    def test_a_line_may_be_as_long_as_the_limit_without_its_end(
+        self, monkeypatch: pytest.MonkeyPatch, end: bytes, extra: int, codes: list[str]
+    ) -> None:
+        monkeypatch.setattr(reading, "MAX_LINE_BYTES", 500)
+        long = json.dumps({"messages": TURNS, "x": ""}).encode()
+        line = long.replace(b'"x": ""', b'"x": "' + b"y" * (500 + extra - len(long)) + b'"')
+
+        result = check(json_lines(chat_rows()) + line + end)
+
+        assert len(line) == 500 + extra
+        assert result.codes == codes
+
+    def test_t4_a_line_without_end_is_never_held_whole(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Endless(io.RawIOBase):
+            """Gives a line of 50 MB and notes how much was asked for at once."""
+
+            def __init__(self) -> None:
+                self.left = 50 * 1024**2
+                self.largest = 0
+
+            def readline(self, size: int | None = -1, /) -> bytes:
+                assert size is not None
+                self.largest = max(self.largest, size)
+                given = min(size, self.left)
+                self.left -= given
+                return b"x" * given
+
+            def seek(self, offset: int, whence: int = 0, /) -> int:
+                self.left = 50 * 1024**2
+                return 0
+
+        monkeypatch.setattr(reading, "MAX_LINE_BYTES", 100_000)
+        endless = Endless()
+
+        outcome = validation.check(
+            endless,  # type: ignore[arg-type]  # as much of a file as is needed
+            mapping=None,
+            write=lambda line: None,
+        )
+
+        assert outcome.findings.totals == {"line_too_long": 1}
+        assert endless.largest <= 100_002
+
+    @given(st.binary(max_size=400))
+    @settings(max_examples=200, deadline=None)
+    def test_t4_no_bytes_whatever_break_the_check(self, content: bytes) -> None:
+        result = check(content)
+
+        assert result.outcome.is_ready == (not result.outcome.findings.has_errors)
+        assert json.dumps(result.findings)
+        assert all(len(finding["excerpt"]) <= 120 for finding in result.findings)
+
+    @given(
+        st.lists(
+            st.dictionaries(
+                st.sampled_from(["messages", "prompt", "completion", "role", "content"]),
+                st.recursive(
+                    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+                    lambda inner: (
+                        st.lists(inner, max_size=3)
+                        | st.dictionaries(st.sampled_from(["role", "content"]), inner)
+                    ),
+                    max_leaves=8,
+                ),
+            ),
+            max_size=12,
+        )
+    )
+    @settings(max_examples=200, deadline=None)
+    def test_t4_no_objects_whatever_break_the_check(self, rows: list[Any]) -> None:
+        result = check(json_lines(rows))
+
+        assert result.outcome.rows == len(result.rows) <= len(rows)
+        # PostgreSQL stores no NUL.
+        assert all("\0" not in str(found) for one in result.findings for found in one.values())
+
+
+class TestForms:
+    """Which kind of data it is."""
+
+    def test_unknown_columns_are_listed_and_the_likely_mapping_is_offered(self) -> None:
+        result = check(json_lines([{"id": 1, "question": "2+2?", "answer": "4"}] * 20))
+
+        assert (result.only["code"], result.only["line"]) == ("unknown_format", 1)
+        assert "id, question, answer" in result.only["message"]
+        assert '{"prompt": "question", "completion": "answer"}' in result.only["fix"]
+
+    def test_preference_data_is_offered_as_prompts_with_the_chosen_answer(self) -> None:
+        row = {"prompt": "2+2?", "chosen": "4", "rejected": "5"}
+
+        fix = check(json_lines([row] * 20)).only["fix"]
+
+        assert '{"prompt": "prompt", "completion": "chosen"}' in fix
+
+    def test_conversations_of_another_tool_are_told_how_to_become_messages(self) -> None:
+        row = {"conversations": [{"from": "human", "value": "Hi"}]}
+
+        assert "Rename conversations to messages" in check(json_lines([row] * 20)).only["fix"]
+
+    def test_columns_that_say_nothing_are_told_what_to_be_called(self) -> None:
+        assert "prompt and completion" in check(json_lines([{"a": 1}] * 20)).only["fix"]
+
+    def test_a_broken_first_row_does_not_decide_what_the_data_is(self) -> None:
+        result = check(json_lines([{"prompt": "only"}, *chat_rows()]))
+
+        assert (result.only["code"], result.only["line"]) == ("missing_key", 1)
+        assert result.outcome.format == "chat"
+
+    def test_a_row_of_another_form_is_found(self) -> None:
+        result = check_rows({"prompt": "2+2?", "completion": "4"})
+
+        assert (result.only["code"], result.only["line"]) == ("mixed_formats", 13)
+        assert "prompt_completion" in result.only["message"]
+
+    @pytest.mark.parametrize(
+        "mapping",
+        [
+            {"prompt": "question"},
+            {"prompt": "question", "completion": "question"},
+            {"prompt": "question", "completion": ""},
+            {"prompt": "question", "completion": 7},
+            {"prompt": "question", "completion": ["a"]},
+            {"prompt": "question", "completion": "answer", "system": "x"},
+            {"question": "prompt", "answer": "completion"},
+            {"messages": "x" * 201},
+        ],
+    )
+    def test_a_mapping_that_maps_nothing_is_refused_with_an_example(
+        self, mapping: dict[str, Any]
+    ) -> None:
+        with pytest.raises(InvalidInputError) as refused:
+            check(b"", mapping)
+
+        assert refused.value.param == "mapping"
+        assert '"prompt": "<column>"' in refused.value.remedy
+
+
+class TestRows:
+    """What is wrong within a row: the field is named with its place."""
+
+    @pytest.mark.parametrize(
+        ("messages", "code", "field"),
+        [
+            ([], "empty_messages", "messages"),
+            ("Hello", "wrong_type", "messages"),
+            ([TURNS[0], "Hello"], "wrong_type", "messages[1]"),
+            ([{"content": "Hi"}, TURNS[1]], "missing_key", "messages[0].role"),
+            ([TURNS[0], {"role": "assistant"}], "missing_key", "messages[1].content"),
+            ([{"role": "human", "content": "Hi"}, TURNS[1]], "unknown_role", "messages[0].role"),
+            ([{"role": ["user"], "content": "Hi"}], "unknown_role", "messages[0].role"),
+            ([TURNS[0], {"role": "assistant", "content": " \n"}], "empty_content", "messages[1]"),
+            ([TURNS[0], {"role": "assistant", "content": None}], "wrong_type", "messages[1]"),
+            ([TURNS[0], {"role": "assistant", "content": "a\0b"}], "nul_or_surrogate", "messages"),
+            ([TURNS[0], {"role": "assistant", "content": "\ud800"}], "nul_or_surrogate", "mess"),
+            ([TURNS[0]], "no_assistant_message", "messages"),
+        ],
+    )
+    def test_a_bad_conversation_is_an_error_with_its_place(
+        self, messages: Any, code: str, field: str
+    ) -> None:
+        result = check_rows({"messages": messages})
+
+        finding = result.only
+        assert (finding["code"], finding["severity"], finding["line"]) == (code, "error", 13)
+        assert finding["field"].startswith(field)
+        assert finding["message"]
+        assert finding["fix"]
+        assert not result.outcome.is_ready
+
+    @pytest.mark.parametrize(
+        ("row", "code", "field"),
+        [
+            ({"question": "2+2?"}, "missing_key", "answer"),
+            ({"question": "2+2?", "answer": ""}, "empty_content", "answer"),
+            ({"question": 4, "answer": "4"}, "wrong_type", "question"),
+            ({"question": "2\0?", "answer": "4"}, "nul_or_surrogate", "question"),
+        ],
+    )
+    def test_a_bad_pair_names_the_uploaders_own_column(
+        self, row: Any, code: str, field: str
+    ) -> None:
+        finding = check_rows(row, mapping=QUESTION_ANSWER).only
+
+        assert (finding["code"], finding["field"], finding["line"]) == (code, field, 13)
+
+    def test_the_role_of_another_tool_is_translated_in_the_fix(self) -> None:
+        row = {"messages": [{"role": "gpt", "content": "Hi"}]}
+
+        assert check_rows(row).only["fix"] == "Write assistant instead."
+
+    def test_a_conversation_that_ends_with_a_question_is_a_warning(self) -> None:
+        result = check_rows({"messages": [*TURNS, TURNS[0]]})
+
+        assert (result.only["code"], result.only["severity"]) == (
+            "last_message_not_assistant",
+            "warning",
+        )
+        assert result.outcome.is_ready
+
+    def test_everything_wrong_with_a_row_is_told_at_once(self) -> None:
+        row = {"messages": [{"role": "human", "content": "Hi"}, {"role": "assistant"}, 7]}
+
+        assert check_rows(row).codes == ["unknown_role", "missing_key", "wrong_type"]
+
+    def test_a_bad_row_is_not_among_the_written_ones(self) -> None:
+        result = check_rows({"messages": []})
+
+        assert (result.rows, result.outcome.rows) == (chat_rows(), 12)
+
+
+class TestTheWhole:
+    """What only all rows together show."""
+
+    def test_a_repeated_row_is_a_warning_whatever_its_other_columns(self) -> None:
+        first = chat_rows()[0]
+
+        result = check_rows({"id": 7, **first})
+
+        assert (result.only["code"], result.only["line"]) == ("duplicate_rows", 13)
+        assert (result.only["severity"], result.outcome.rows) == ("warning", 13)
+        assert result.outcome.is_ready
+
+    def test_one_row_is_too_few_to_train_and_to_measure(self) -> None:
+        result = check(json_lines(chat_rows(1)))
+
+        assert (result.only["code"], result.only["severity"]) == ("too_few_rows", "error")
+        assert result.only["line"] is None
+
+    def test_a_handful_of_rows_is_a_warning(self) -> None:
+        result = check(json_lines(chat_rows(9)))
+
+        assert (result.only["code"], result.only["severity"]) == ("too_few_rows", "warning")
+        assert result.outcome.is_ready
+
+    def test_ten_rows_are_enough(self) -> None:
+        assert check(json_lines(chat_rows(10))).findings == []
+
+    def test_after_a_hundred_findings_they_are_only_counted(self) -> None:
+        result = check_rows(*[{"messages": []}] * 300)
+
+        assert len(result.findings) == 100
+        assert result.outcome.findings.totals == {"empty_messages": 300}
