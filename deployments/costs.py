@@ -6,15 +6,19 @@ from decimal import ROUND_UP, Decimal
 from deployments.timing import Timing
 
 CENT = Decimal("0.01")
+# What the ledger's columns keep.
+LEDGER_PLACES = Decimal("0.0001")
 
 
 def rent(hourly_price_usd: Decimal, *, seconds: float, quantum_seconds: int) -> Decimal:
     """Return the price of ``seconds`` of rent, rounded up to whole billing quanta.
 
-    Time that has begun is paid: one second costs one quantum, no time costs nothing.
+    Time that has begun is paid: one second costs one quantum, no time costs nothing. Rounded up to
+    a hundredth of a cent, so that what the database keeps is never under the cloud's bill (I8).
     """
     quanta = math.ceil(max(seconds, 0.0) / quantum_seconds)
-    return hourly_price_usd * quanta * quantum_seconds / Decimal(3600)
+    exact = hourly_price_usd * quanta * quantum_seconds / Decimal(3600)
+    return exact.quantize(LEDGER_PLACES, rounding=ROUND_UP)
 
 
 def reserve(
