@@ -54,6 +54,7 @@ class Run:
         self.environment: dict[str, Any] = {}
         self.python = sys.executable
         self.model_path = "base_model"
+        self.revision = ""
         self.exit_status: int | None = None
         self.trained = False
         self._told: dict[str, Mapping[str, Any]] = {}
@@ -150,8 +151,8 @@ class Run:
             if child.status != 0 or "model" not in self._told:
                 raise self._failure_of(child)
             model = self._told["model"]
-            self.model_path = str(model["path"])
-            self._say("info", f"The base model is here, at revision {model['revision']}.")
+            self.model_path, self.revision = str(model["path"]), str(model["revision"])
+            self._say("info", f"The base model is here, at revision {self.revision}.")
         elif not (self.folder / "base_model" / "config.json").is_file():
             raise RunFailedError(
                 "E_CONFIG",
@@ -199,7 +200,9 @@ class Run:
         self._phase("save")
         base_model = str(self.job["base_model"]["id"])
         if outcome != "completed" and not (self.output / "adapter").exists():
-            rescued = adapter_files.rescue(self.output, base_model=base_model)
+            rescued = adapter_files.rescue(
+                self.output, base_model=base_model, revision=self.revision or None
+            )
             if rescued is not None:
                 self._say("info", f"The adapter is that of {rescued.name}.")
         adapter_files.check(self.output / "adapter")
@@ -259,6 +262,7 @@ class Run:
             "SLIPWAY_COMPUTE_CAPABILITY": str(card.get("compute_cap") or ""),
             "SLIPWAY_TORCH_INDEX_URL": str(self.job.get("torch_index_url") or ""),
             "SLIPWAY_MODEL_PATH": self.model_path,
+            "SLIPWAY_MODEL_REVISION": self.revision,
             # The run folder's disk is the large one (lambda-cloud-api.md section 9).
             "HF_HOME": str(self.folder / "hub"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
