@@ -113,6 +113,7 @@ def _job(machine: Machine) -> dict[str, object]:
         deadline_seconds=float(deployment.max_hours) * 3600,
         heartbeat_seconds=timing.heartbeat_seconds,
         allow_cpu=settings.ALLOW_CPU_MACHINES,
+        torch_index_url=settings.TORCH_INDEX_URL,
         expected={
             "gpu_count": machine.gpu_count,
             "vram_gib": machine.vram_gib,

@@ -1,5 +1,6 @@
 """What must be true at the end of a life on the practice cloud, each point checked by itself."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -56,15 +57,17 @@ def _adapter(stack: LocalStack, deployment: dict[str, Any]) -> Check:
     if not deployment["artifacts"]:
         return Check(ok=False, text="no adapter came home")
     artifact = deployment["artifacts"][0]
-    path = stack.data_dir / artifact["path"]
+    at_home = stack.data_dir.glob(f"artifacts/{deployment['job_id']}/*/{artifact['name']}")
+    path = next(at_home, None)
+    if path is None or hashlib.sha256(path.read_bytes()).hexdigest() != artifact["sha256"]:
+        return Check(ok=False, text=f"{artifact['name']} is not on disk as it was recorded")
     answer = requests.get(
-        f"{stack.url}/api/artifacts/{artifact['id']}/download",
+        artifact["download_url"],
         headers={"Authorization": f"Bearer {stack.token}"},
         timeout=60,
     )
-    home = path.is_file() and path.stat().st_size == artifact["size_bytes"]
-    same = answer.ok and path.is_file() and answer.content == path.read_bytes()
-    return Check(home and same, f"adapter at {path}, {artifact['size_bytes']} bytes")
+    same = answer.ok and answer.content == path.read_bytes()
+    return Check(same, f"adapter at {path}, {artifact['size_bytes']} bytes")
 
 
 def _loss(stack: LocalStack, deployment: dict[str, Any]) -> Check:
