@@ -23,8 +23,8 @@ class Limits:
     """How long each step may take, in seconds (F29).
 
     ``idle_seconds`` is the longest silence within a file transfer, ``step_seconds`` the longest
-    time for one small file; ``grace_seconds`` is added to a command's own time limit for the way
-    there and back.
+    time for one small file. A command that is told to end has ``kill_seconds`` before it is made
+    to; ``grace_seconds`` is what the way there and back may take on top.
     """
 
     connect_seconds: float = 10
@@ -33,6 +33,7 @@ class Limits:
     channel_seconds: float = 10
     idle_seconds: float = 10
     step_seconds: float = 20
+    kill_seconds: float = 5
     grace_seconds: float = 5
 
 
