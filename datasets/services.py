@@ -93,7 +93,8 @@ def check_dataset(dataset: Dataset) -> Dataset:
         stored = rows.finish() if outcome.is_ready else None
     dataset.format = outcome.format
     dataset.rows = outcome.rows
-    dataset.tokens = outcome.tokens
+    # Unknown is shown as unknown: nothing was counted in data of no known form.
+    dataset.tokens = outcome.tokens if outcome.format else None
     dataset.findings = outcome.findings.listed()
     dataset.finding_totals = outcome.findings.totals
     dataset.status = Dataset.Status.INVALID
