@@ -19,6 +19,8 @@ from deployments.models import Checkpoint, LogLine, Machine, Metric, RunState
 
 MAX_LINE_BYTES = 65536
 MAX_VALUES = 100
+MAX_DEPTH = 8
+MAX_OBJECT_BYTES = 16384
 MAX_STEP = 2**31 - 1
 METRIC_NAME = re.compile(r"[A-Za-z0-9_./@%:-]{1,100}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -79,7 +81,7 @@ def ingest(
             if int(event["seq"]) <= run.accepted_through:
                 continue
             run.accepted_through = int(event["seq"])
-            handler = _HANDLERS.get(str(event.get("kind")))
+            handler = _HANDLERS.get(_word(event.get("kind")))
             if handler is not None:
                 handler(machine, run, event, now)
             taken += 1
@@ -99,7 +101,7 @@ def _phase(machine: Machine, run: RunState, event: JsonObject, now: datetime) ->
 
 
 def _log(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
-    level = str(event.get("level"))
+    level = _word(event.get("level"))
     LogLine.objects.create(
         job=machine.deployment.job,
         machine=machine,
@@ -116,17 +118,15 @@ def _metrics(machine: Machine, run: RunState, event: JsonObject, now: datetime) 
     step, values = _whole(event.get("step"), limit=MAX_STEP), event.get("values")
     if step is None or not isinstance(values, dict):
         return
+    job = machine.deployment.job
+    # I10: a later machine may overwrite what it trains again; a machine never itself.
+    told = set(
+        Metric.objects.filter(job=job, machine=machine, step=step).values_list("name", flat=True)
+    )
     rows = [
-        Metric(
-            job=machine.deployment.job,
-            machine=machine,
-            name=name,
-            step=step,
-            value=_finite(value),
-            at=now,
-        )
+        Metric(job=job, machine=machine, name=name, step=step, value=_finite(value), at=now)
         for name, value in list(values.items())[:MAX_VALUES]
-        if METRIC_NAME.fullmatch(str(name))
+        if METRIC_NAME.fullmatch(name) and name not in told
     ]
     Metric.objects.bulk_create(
         rows,
@@ -176,7 +176,7 @@ def _checkpoint(machine: Machine, run: RunState, event: JsonObject, now: datetim
 
 
 def _request(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
-    wanted = str(event.get("request"))
+    wanted = _word(event.get("request"))
     if wanted in REQUESTS and wanted not in run.requests:
         run.requests = [*run.requests, wanted]
 
@@ -191,7 +191,7 @@ def _error(machine: Machine, run: RunState, event: JsonObject, now: datetime) ->
 
 
 def _exit(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
-    outcome = str(event.get("outcome"))
+    outcome = _word(event.get("outcome"))
     run.exit = {
         "outcome": outcome if outcome in ("completed", "stopped", "failed") else "failed",
         "exit_code": _whole(event.get("exit_code")),
@@ -223,7 +223,7 @@ def listed_files(value: object) -> list[dict[str, object]]:
     for item in value[:200]:
         if not isinstance(item, dict):
             continue
-        size, digest = _whole(item.get("size")), str(item.get("sha256"))
+        size, digest = _whole(item.get("size")), _word(item.get("sha256"))
         if size is not None and SHA256.fullmatch(digest):
             name = _text(item.get("name"), limit=200)
             files.append({"name": name, "size": size, "sha256": digest})
@@ -246,9 +246,16 @@ def _finite(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _text(value: object, *, limit: int) -> str:
-    """Return printable text of bounded length; escape sequences and NULs are taken out."""
-    if value is None:
+    """Return printable text of bounded length; escape sequences and NULs are taken out.
+
+    Lists and objects give none: showing one that is nested deeply enough fails.
+    """
+    if value is None or not isinstance(value, (str, int, float)):
         return ""
     text = str(value)[: limit * 4].encode("utf-8", "replace").decode("utf-8")
     return ANSI.sub("", text)[:limit]
@@ -257,11 +264,23 @@ def _text(value: object, *, limit: int) -> str:
 def _small_object(event: JsonObject) -> dict[str, Any] | None:
     """Return the event as plain JSON without our envelope; None when it is too large."""
     body = {key: value for key, value in event.items() if key not in ("seq", "kind", "time")}
-    try:
-        text = json.dumps(body, allow_nan=False).replace("\\u0000", "")
-    except (ValueError, TypeError):
-        return None
-    if len(text) > 16384:
-        return None
-    kept: dict[str, Any] = json.loads(text)
-    return kept
+    kept: dict[str, Any] = _plain(body)
+    return kept if len(json.dumps(kept)) <= MAX_OBJECT_BYTES else None
+
+
+def _plain(value: object, *, depth: int = 0) -> Any:
+    """Return the value as every database keeps it: no NUL, lone surrogate or NaN, not too deep.
+
+    PostgreSQL's jsonb refuses the first two, and a refusal would hold up the log for ever.
+    """
+    if isinstance(value, dict) and depth < MAX_DEPTH:
+        items = list(value.items())[:MAX_VALUES]
+        return {_text(key, limit=100): _plain(each, depth=depth + 1) for key, each in items}
+    if isinstance(value, list) and depth < MAX_DEPTH:
+        return [_plain(each, depth=depth + 1) for each in value[:MAX_VALUES]]
+    if isinstance(value, str):
+        return _text(value, limit=2000)
+    if isinstance(value, float):
+        return _finite(value)
+    fits = isinstance(value, int) and abs(value) < 2**63
+    return value if fits else None
