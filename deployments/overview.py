@@ -6,19 +6,17 @@ the same few queries however long it is.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from deployments import costs, history
-from deployments.history import MetricPoint, Pace
+from deployments.history import Pace
 from deployments.models import (
-    Artifact,
     CloudSnapshot,
     Deployment,
     Event,
@@ -27,176 +25,45 @@ from deployments.models import (
     TrainingJob,
 )
 from deployments.models.deployments import Desired, LaunchState, Status
+from deployments.shown import (
+    CloudNews,
+    Cost,
+    DeploymentOverview,
+    EventLine,
+    GoneProof,
+    JobOverview,
+    MachineOverview,
+    Progress,
+    RunNews,
+)
+
+__all__ = [
+    "NOT_STARTED",
+    "CloudNews",
+    "Cost",
+    "DeploymentOverview",
+    "EventLine",
+    "GoneProof",
+    "JobOverview",
+    "MachineOverview",
+    "Progress",
+    "RunNews",
+    "deployment_lines",
+    "deployment_overview",
+    "deployments_of",
+    "event_line",
+    "head_machine",
+    "job_lines",
+    "jobs_of",
+    "machine_status",
+    "progress",
+]
 
 LAST_EVENTS = 20
 NOT_STARTED = frozenset({LaunchState.REFUSED, LaunchState.NEVER_SEEN})
 UNCLEAR = frozenset({LaunchState.INTENT, LaunchState.UNKNOWN})
 # Statuses with a finer step inside, told by the run log of the machine.
 WITH_PHASES = frozenset({Status.PREPARING, Status.TRAINING, Status.COLLECTING})
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Money in US dollars; None is not known. ``accrued`` and ``final`` are whole cents, up.
-
-    ``hourly`` is the price of the machine that is rented now, or was rented last.
-    """
-
-    hourly: Decimal | None
-    estimated: Decimal | None
-    accrued: Decimal
-    final: Decimal | None
-    budget_limit: Decimal
-    currency: str = "USD"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training is, as of the newest step the machine has told of; None is not known."""
-
-    step: int | None
-    total_steps: int | None
-    epoch: float | None
-    percent: float | None
-    seconds_remaining: int | None
-
-
-@dataclass(frozen=True)
-class GoneProof:
-    """The good lists without the machine that prove it gone (D3): how many, first and last."""
-
-    lists: int
-    since: datetime
-    until: datetime
-
-
-@dataclass(frozen=True)
-class MachineOverview:
-    """One rented machine, or one launch that came to nothing; ``billed`` is exact, None: open."""
-
-    machine_id: UUID
-    instance_id: str | None
-    name: str
-    platform: str
-    status: str
-    may_live: bool
-    ip: str | None
-    region: str
-    instance_type: str
-    description: str
-    gpu_count: int
-    vram_gib: int | None
-    hourly: Decimal
-    accrued: Decimal
-    billed: Decimal | None
-    requested_at: datetime
-    launched_at: datetime | None
-    active_at: datetime | None
-    login_at: datetime | None
-    agent_started_at: datetime | None
-    terminate_requested_at: datetime | None
-    gone_at: datetime | None
-    gone_proof: GoneProof | None
-    seen_at: datetime | None
-    fault: Mapping[str, Any] | None
-    refusal: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class RunNews:
-    """What the newest machine's run log says, and when it last said anything new."""
-
-    phase: str
-    phase_detail: str
-    phase_since: datetime | None
-    news_at: datetime | None
-    looked_at: datetime | None
-    stepped_at: datetime | None
-    heartbeat: Mapping[str, Any] | None
-    environment: Mapping[str, Any] | None
-    exit: Mapping[str, Any] | None
-
-    @property
-    def is_cpu_stand_in(self) -> bool:
-        """Whether the image declared that it has no GPU and a CPU stands in."""
-        return bool((self.environment or {}).get("cpu_stand_in"))
-
-
-@dataclass(frozen=True)
-class CloudNews:
-    """When the cloud last listed this key's machines for us, and since when it does not (F58)."""
-
-    listed_at: datetime | None
-    failed_since: datetime | None
-    error: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class EventLine:
-    """One line of the story; ``machine`` is the name of the machine it is about."""
-
-    event_id: int
-    deployment_id: UUID
-    at: datetime
-    kind: str
-    message: str
-    from_status: str
-    to_status: str
-    machine: str | None
-    data: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class DeploymentOverview:
-    """A deployment as it is shown. Lists leave the last four fields empty (``deployment_lines``).
-
-    ``status`` is the public word, ``phase`` the finer step inside it; ``bills`` says whether any
-    machine may live; ``url`` is the path of its page.
-    """
-
-    deployment_id: UUID
-    job_id: UUID
-    name: str
-    platform: str
-    status: str
-    status_since: datetime
-    phase: str
-    is_terminal: bool
-    stop_asked: bool
-    save_wanted: bool
-    outcome: str
-    bills: bool
-    instance_id: str | None
-    instance_type: str
-    region: str
-    url: str
-    cost: Cost
-    progress: Progress | None
-    machines: tuple[MachineOverview, ...]
-    run: RunNews | None
-    attention: Mapping[str, Any] | None
-    error: Mapping[str, Any] | None
-    max_hours: Decimal
-    max_hourly_price: Decimal
-    max_attempts: int
-    capacity_deadline: datetime | None
-    next_tick_at: datetime | None
-    last_tick_at: datetime | None
-    created_at: datetime
-    completed_at: datetime | None
-    metrics: Mapping[str, MetricPoint] = field(default_factory=dict)
-    events: tuple[EventLine, ...] = ()
-    artifacts: tuple[Artifact, ...] = ()
-    cloud: CloudNews | None = None
-
-
-@dataclass(frozen=True)
-class JobOverview:
-    """A job with its newest deployment; ``deployment_ids`` are all of them, newest first."""
-
-    job: TrainingJob
-    deployment: DeploymentOverview | None
-    deployment_ids: tuple[UUID, ...]
 
 
 def deployments_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Deployment]:

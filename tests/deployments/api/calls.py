@@ -13,6 +13,31 @@ from tests.builders import make_token
 
 # The clock, the token, and the note that it was used.
 SIGN_IN_QUERIES = 3
+# The fields of a deployment, as lists show it and as its own address does (API.md section 2).
+SHORT = {
+    "deployment_id",
+    "job_id",
+    "name",
+    "platform",
+    "status",
+    "phase",
+    "instance_id",
+    "instance_type",
+    "region",
+    "url",
+    "cost",
+    "created_at",
+}
+FULL = SHORT | {
+    "machines",
+    "progress",
+    "metrics",
+    "attention",
+    "error",
+    "events",
+    "artifacts",
+    "completed_at",
+}
 
 
 class Caller:

@@ -1,306 +1,31 @@
-"""The deploy endpoints: what is taken, what is refused by name, what is answered."""
+"""Looking at deployments and ending them: what is found, what is answered, at what price."""
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
-from uuid import uuid4
 
 import pytest
-import responses
 from django.contrib.auth.models import User
 
 from core.models import AuditEntry
-from deployments.models import Deployment, TrainingJob
 from deployments.models.deployments import Desired, Status
 from tests.builders import (
     NOON,
     make_artifact,
-    make_config,
     make_deployment,
     make_event,
     make_machine,
     make_metric,
     make_run_state,
     make_user,
-    make_vault_entry,
 )
-from tests.deployments.api.calls import SIGN_IN_QUERIES, Caller, error_of
-from tests.deployments.api.conftest import BASE_URL
+from tests.deployments.api.calls import FULL, SHORT, SIGN_IN_QUERIES, Caller, error_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("cloud")]
-
-SHORT = {
-    "deployment_id",
-    "job_id",
-    "name",
-    "platform",
-    "status",
-    "phase",
-    "instance_id",
-    "instance_type",
-    "region",
-    "url",
-    "cost",
-    "created_at",
-}
-FULL = SHORT | {
-    "machines",
-    "progress",
-    "metrics",
-    "attention",
-    "error",
-    "events",
-    "artifacts",
-    "completed_at",
-}
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def user() -> User:
-    found = make_user()
-    make_vault_entry(found)
-    return found
-
-
-@pytest.fixture
-def body(user: User) -> dict[str, Any]:
-    """The least a deployment needs."""
-    config = make_config(user, budget_limit=Decimal("5.00"))
-    return {"training_config_id": str(config.pk)}
-
-
-class TestPost:
-    """``POST /api/training/deploy/{platform}``."""
-
-    def test_a_config_alone_is_enough(self, user: User, body: dict[str, Any]) -> None:
-        response = Caller(user).post("training/deploy/lambda", body)
-
-        assert response.status_code == 202
-        answer = response.json()
-        assert set(answer) == SHORT
-        assert (answer["status"], answer["phase"]) == ("queued", "queued")
-        assert (answer["instance_type"], answer["region"]) == ("auto", "auto")
-        assert answer["platform"] == "lambda"
-        assert answer["instance_id"] is None
-        assert answer["cost"] == {
-            "hourly": None,
-            "estimated": None,
-            "accrued": "0.00",
-            "final": None,
-            "budget_limit": "5.00",
-            "currency": "USD",
-        }
-        deployment = Deployment.objects.get(pk=answer["deployment_id"])
-        assert deployment.user == user
-        assert str(deployment.job_id) == answer["job_id"]
-        assert answer["url"] == f"http://testserver/jobs/{deployment.job_id}/"
-        assert deployment.max_hourly_price == Decimal("1.29")
-        assert deployment.next_tick_at is not None
-
-    def test_every_field_reaches_the_deployment(self, user: User, body: dict[str, Any]) -> None:
-        body |= {
-            "instance_type": "gpu_1x_a10",
-            "region": "us-east-1",
-            "budget_limit": "7.50",
-            "max_hours": "6",
-            "name": "Support answers",
-            "wait_for_capacity_minutes": 5,
-            "max_hourly_price": "2.0075",
-            "max_attempts": 3,
-            "ssh_key_name": None,
-            "node_count": 1,
-            "fallbacks": [],
-            "keep_on_failure_minutes": 0,
-            "resume_from": None,
-        }
-
-        response = Caller(user).post("training/deploy/lambda", body)
-
-        assert response.status_code == 202
-        deployment = Deployment.objects.get()
-        assert deployment.name == deployment.job.name == "Support answers"
-        assert deployment.budget_limit == Decimal("7.50")
-        assert deployment.max_hours == 6
-        assert deployment.wait_for_capacity_minutes == 5
-        assert deployment.max_hourly_price == Decimal("2.0075")
-        assert deployment.max_attempts == 3
-        assert deployment.config["instance_type"] == "gpu_1x_a10"
-        assert deployment.config["region"] == "us-east-1"
-
-    def test_a_users_own_ssh_key_must_be_registered_at_the_cloud(
-        self, user: User, body: dict[str, Any], cloud: responses.RequestsMock
-    ) -> None:
-        cloud.get(f"{BASE_URL}/ssh-keys", json={"data": []})
-
-        response = Caller(user).post("training/deploy/lambda", body | {"ssh_key_name": "my laptop"})
-
-        assert error_of(response, status=502)["code"] == "E_SSH_KEY"
-        assert not Deployment.objects.exists()
-
-    def test_an_unknown_field_is_refused_by_name(self, user: User, body: dict[str, Any]) -> None:
-        response = Caller(user).post("training/deploy/lambda", body | {"budget": "10.00"})
-
-        error = error_of(response, status=400)
-        assert error["param"] == "budget"
-        assert "budget_limit" in error["remedy"]
-        assert not TrainingJob.objects.exists()
-
-    @pytest.mark.parametrize(
-        ("field", "value"),
-        [
-            ("node_count", 2),
-            ("fallbacks", [{"platform": "runpod"}]),
-            ("keep_on_failure_minutes", 10),
-            ("resume_from", "0e4b7b4a-5b0f-4f0e-a6a5-5a3c4f1c2b7d"),
-        ],
-    )
-    def test_what_this_version_cannot_do_is_refused_with_the_remedy(
-        self, user: User, body: dict[str, Any], field: str, value: object
-    ) -> None:
-        response = Caller(user).post("training/deploy/lambda", body | {field: value})
-
-        error = error_of(response, status=400)
-        assert error["param"] == field
-        assert error["remedy"].startswith(f"Leave {field} out")
-
-    @pytest.mark.parametrize(
-        ("field", "value"),
-        [
-            ("training_config_id", None),
-            ("training_config_id", 7),
-            ("instance_type", ""),
-            ("instance_type", 1),
-            ("instance_type", None),
-            ("region", ["us-east-1"]),
-            ("region", "\ud800"),
-            ("region", "us\x00east"),
-            ("budget_limit", "0"),
-            ("budget_limit", "0.00"),
-            ("budget_limit", "-1"),
-            ("budget_limit", "1.001"),
-            ("budget_limit", "1e3"),
-            ("budget_limit", "NaN"),
-            ("budget_limit", ""),
-            ("budget_limit", 10),
-            ("budget_limit", 10.0),
-            ("budget_limit", True),
-            ("budget_limit", "123456789.00"),
-            ("max_hours", "0"),
-            ("max_hours", "720.01"),
-            ("max_hours", None),
-            ("max_hourly_price", "0"),
-            ("max_hourly_price", "1.00001"),
-            ("wait_for_capacity_minutes", -1),
-            ("wait_for_capacity_minutes", 10081),
-            ("wait_for_capacity_minutes", "30"),
-            ("wait_for_capacity_minutes", 30.0),
-            ("max_attempts", 0),
-            ("max_attempts", 11),
-            ("max_attempts", True),
-            ("name", "x" * 121),
-            ("name", 5),
-            ("ssh_key_name", ""),
-            ("node_count", 0),
-            ("node_count", "1"),
-            ("fallbacks", {}),
-            ("keep_on_failure_minutes", -1),
-            ("resume_from", 1),
-        ],
-    )
-    def test_a_value_out_of_its_type_or_range_is_refused_by_name(
-        self, user: User, body: dict[str, Any], field: str, value: object
-    ) -> None:
-        response = Caller(user).post("training/deploy/lambda", body | {field: value})
-
-        assert str(error_of(response, status=400)["param"]).split("[")[0] == field
-        assert not Deployment.objects.exists()
-
-    @pytest.mark.parametrize(
-        ("field", "value"),
-        [
-            ("budget_limit", "99999999.99"),
-            ("max_hours", "720"),
-            ("max_hours", "0.01"),
-            ("wait_for_capacity_minutes", 0),
-            ("wait_for_capacity_minutes", 10080),
-            ("max_attempts", 1),
-            ("max_attempts", 10),
-            ("name", "x" * 120),
-        ],
-    )
-    def test_a_value_at_the_edge_of_its_range_is_taken(
-        self, user: User, body: dict[str, Any], field: str, value: object
-    ) -> None:
-        response = Caller(user).post("training/deploy/lambda", body | {field: value})
-
-        assert response.status_code == 202, response.content
-
-    @pytest.mark.parametrize("body", [[], "text", 5, None])
-    def test_a_body_that_is_no_object_is_refused(self, user: User, body: object) -> None:
-        response = Caller(user).call("POST", "training/deploy/lambda", body)
-
-        assert error_of(response, status=400)["type"] == "invalid_request_error"
-
-    def test_without_any_budget_the_error_names_the_field(self, user: User) -> None:
-        config = make_config(user)
-
-        response = Caller(user).post(
-            "training/deploy/lambda", {"training_config_id": str(config.pk)}
-        )
-
-        assert error_of(response, status=400)["param"] == "budget_limit"
-
-    def test_f6_a_budget_too_small_is_refused_with_the_arithmetic(
-        self, user: User, body: dict[str, Any]
-    ) -> None:
-        response = Caller(user).post("training/deploy/lambda", body | {"budget_limit": "0.10"})
-
-        error = error_of(response, status=400)
-        assert error["code"] == "E_BUDGET"
-        assert "1.29" in error["message"]
-
-    def test_f4_without_a_key_nothing_is_started(self, body: dict[str, Any]) -> None:
-        stranger = make_user()
-        config = make_config(stranger, budget_limit=Decimal(5))
-
-        response = Caller(stranger).post(
-            "training/deploy/lambda", {"training_config_id": str(config.pk)}
-        )
-
-        assert error_of(response, status=400)["code"] == "E_NO_KEY"
-
-    def test_f11_a_key_the_cloud_refuses_answers_502_and_starts_nothing(
-        self, user: User, body: dict[str, Any], cloud: responses.RequestsMock
-    ) -> None:
-        denied = {"error": {"code": "global/invalid-api-key", "message": "bad key"}}
-        cloud.replace(responses.GET, f"{BASE_URL}/instance-types", status=401, json=denied)
-
-        response = Caller(user).post("training/deploy/lambda", body)
-
-        error = error_of(response, status=502)
-        assert error["code"] == "E_AUTH"
-        assert not Deployment.objects.exists()
-
-    def test_an_unknown_platform_is_refused_with_those_there_are(
-        self, user: User, body: dict[str, Any]
-    ) -> None:
-        response = Caller(user).post("training/deploy/nowhere", body)
-
-        assert "lambda" in error_of(response, status=400)["remedy"]
-
-    def test_an_unknown_config_is_not_found(self, user: User) -> None:
-        for unknown in (str(uuid4()), "not-an-id"):
-            response = Caller(user).post("training/deploy/lambda", {"training_config_id": unknown})
-
-            assert error_of(response, status=404)["code"] == "E_NOT_FOUND"
-
-    def test_a_read_only_token_cannot_deploy(self, user: User, body: dict[str, Any]) -> None:
-        reader = Caller(user, scopes=["read"])
-
-        response = reader.post("training/deploy/lambda", body)
-
-        assert error_of(response, status=403)["code"] == "E_SCOPE"
-        assert reader.get("training/deploy").status_code == 200
+    return make_user()
 
 
 class TestGet:
