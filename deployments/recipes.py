@@ -4,8 +4,8 @@ Names are those of TRL and PEFT. Defaults for LoRA by method: libraries name the
 where they are ten to a hundred times too small (training-stack.md section 3).
 """
 
-import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +45,8 @@ def _number(low: float, high: float) -> Check:
         fine = (
             isinstance(value, (int, float))
             and not isinstance(value, bool)
-            and math.isfinite(value)
+            # Compared as they are: NaN and infinity fail, and a huge whole number need not be
+            # a float at all.
             and low <= value <= high
         )
         return None if fine else f"a number from {low:g} to {high:g}"
@@ -158,7 +159,7 @@ def fill(
         allowed = setting.check(value)
         if allowed is not None:
             raise InvalidInputError(
-                f"{name} is {value!r}, which is not allowed.",
+                f"{name} is {reprlib.repr(value)}, which is not allowed.",
                 remedy=f"Give {allowed}; the default is {setting.default!r}.",
                 param=f"{param}.{name}",
             )
