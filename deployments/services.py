@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from core import audit
-from core.errors import InvalidInputError, UnusableDataError
+from core.errors import ConflictError, InvalidInputError, UnusableDataError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.models import Dataset
@@ -75,7 +75,7 @@ def save_config(
     config.name = given.name
     config.base_model = given.base_model
     config.method = given.method
-    config.dataset = get_owned(Dataset, user, given.dataset_id)
+    config.dataset = get_owned(Dataset.objects.active(), user, given.dataset_id)
     config.hyperparameters = dict(given.hyperparameters or {})
     config.eval = dict(given.eval or {})
     config.export = dict(given.export or {})
@@ -244,6 +244,18 @@ def _check_budget(budget: Decimal, offer: Offer) -> None:
         )
 
 
+def _still_there(entry: VaultEntry, config: TrainingConfig) -> Dataset:
+    """Hold the key and the data until the rows that need them are written (F7, F55)."""
+    dataset = Dataset.objects.active().select_for_update().filter(pk=config.dataset_id).first()
+    if dataset is None or not VaultEntry.objects.active().select_for_update().filter(pk=entry.pk):
+        raise ConflictError(
+            "The key or the dataset was deleted while you deployed. Nothing was started.",
+            remedy="Add it again, then deploy.",
+        )
+    _check_dataset(dataset, method=config.method)
+    return dataset
+
+
 def _create(
     user: User,
     platform: str,
@@ -256,9 +268,9 @@ def _create(
     max_hourly_price: Decimal,
 ) -> Deployment:
     now = database_now()
-    dataset = config.dataset
     name = request.name or config.name
     with transaction.atomic():
+        dataset = _still_there(entry, config)
         job = TrainingJob.objects.create(
             user=user,
             training_config=config,

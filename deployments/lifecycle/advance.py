@@ -10,6 +10,7 @@ from django.db.models import F
 
 from core.errors import SlipwayError
 from core.time import database_now
+from datasets.services import revoke_tokens
 from deployments.lifecycle import booting, collecting, launching, preparing, terminating, training
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.decide import decide
@@ -126,6 +127,9 @@ def _write(lease: Lease, record: Record) -> None:
         event=event,
         to=record.to,
     )
+    if record.machine is not None and "gone_at" in record.machine_changes:
+        # T6: a machine's rights end with it.
+        revoke_tokens(record.machine.name)
 
 
 def _note_failed_tick(lease: Lease, error: Exception) -> None:

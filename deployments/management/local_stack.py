@@ -136,6 +136,9 @@ class LocalStack:
                 "gthread",
                 "--threads",
                 "8",
+                # The largest upload is checked within its request, which takes about 20 s.
+                "--timeout",
+                "120",
             ],
         )
         self._await("web", f"{self.url}/login/")
