@@ -3,6 +3,8 @@
 import base64
 import re
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from urllib.parse import quote
 
 HIDDEN = "[hidden]"
@@ -22,9 +24,7 @@ def scrub(text: str, *, secrets: Iterable[str]) -> str:
     """Return a text on one line, without the secrets, their encodings, and pieces of them."""
     text = _PRIVATE_KEY.sub(HIDDEN, text)
     text = _NOTEBOOK_LOGIN.sub(rf"\1{HIDDEN}", text)
-    for secret in secrets:
-        for form in _forms(secret):
-            text = _hide_pieces(text, form)
+    text = _hide_pieces(text, [form for secret in secrets for form in _forms(secret)])
     return _CONTROL.sub(" ", text).strip()
 
 
@@ -34,25 +34,21 @@ def _forms(secret: str) -> tuple[str, ...]:
     return (
         secret,
         quote(secret, safe=""),
-        base64.b64encode(encoded).decode().rstrip("="),
-        base64.b64encode(basic).decode().rstrip("="),
+        base64.b64encode(encoded).decode(),
+        base64.b64encode(basic).decode(),
     )
 
 
-def _hide_pieces(text: str, secret: str) -> str:
-    """Hide every run of letters that consists of pieces of the secret."""
-    length = min(PIECE_CHARACTERS, len(secret))
-    if length == 0:
-        return text
-    pieces = {secret[i : i + length] for i in range(len(secret) - length + 1)}
+def _hide_pieces(text: str, secrets: list[str]) -> str:
+    """Hide every run of letters that consists of pieces of the secrets."""
     covered = [False] * len(text)
-    for start in range(len(text) - length + 1):
-        if text[start : start + length] in pieces:
-            covered[start : start + length] = [True] * length
-    shown: list[str] = []
-    for index, letter in enumerate(text):
-        if not covered[index]:
-            shown.append(letter)
-        elif index == 0 or not covered[index - 1]:
-            shown.append(HIDDEN)
-    return "".join(shown)
+    for secret in filter(None, secrets):
+        length = min(PIECE_CHARACTERS, len(secret))
+        pieces = {secret[i : i + length] for i in range(len(secret) - length + 1)}
+        for start in range(len(text) - length + 1):
+            if text[start : start + length] in pieces:
+                covered[start : start + length] = [True] * length
+    runs = groupby(zip(text, covered, strict=True), key=itemgetter(1))
+    return "".join(
+        HIDDEN if hidden else "".join(letter for letter, _ in run) for hidden, run in runs
+    )

@@ -1,0 +1,200 @@
+"""What holds for every cloud: the promises that money and machines rest on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from deployments.providers import PROVIDERS
+from deployments.providers.base import (
+    Launched,
+    ProviderAuthError,
+    ProviderError,
+    ProviderUnavailableError,
+    Refused,
+    Unknown,
+)
+from tests.deployments.providers.doubles import (
+    DOUBLES,
+    WRONG_KEY,
+    CloudDouble,
+    FreePacer,
+    FullPacer,
+    make_launch_request,
+    make_provider,
+)
+
+
+@pytest.fixture(params=sorted(PROVIDERS))
+def cloud(request: pytest.FixtureRequest) -> Iterator[CloudDouble]:
+    double = DOUBLES[request.param]()
+    with double.answering():
+        yield double
+
+
+def test_every_provider_has_a_double_that_this_contract_can_run_against() -> None:
+    assert set(DOUBLES) == set(PROVIDERS)
+
+
+def test_a_launch_gives_a_machine_that_is_found_by_its_name(cloud: CloudDouble) -> None:
+    provider = make_provider(cloud)
+
+    launched = provider.launch(make_launch_request(name="slipway-a1"))
+
+    assert isinstance(launched, Launched)
+    found = provider.find("slipway-a1")
+    assert found is not None
+    assert found.instance_id == launched.instance_id
+    assert provider.get(launched.instance_id) == found
+    assert provider.list_all() == [found]
+
+
+def test_a_name_nobody_has_is_not_found(cloud: CloudDouble) -> None:
+    assert make_provider(cloud).find("slipway-nobody") is None
+
+
+def test_f13_a_launch_without_capacity_is_refused(cloud: CloudDouble) -> None:
+    cloud.has_capacity = False
+
+    result = make_provider(cloud).launch(make_launch_request())
+
+    assert isinstance(result, Refused)
+    assert result.reason == "capacity"
+    assert result.error.code == "E_CAPACITY"
+    assert result.error.retryable
+    assert cloud.machines == []
+
+
+def test_f17_a_lost_answer_is_unknown_is_not_repeated_and_the_machine_is_found(
+    cloud: CloudDouble,
+) -> None:
+    cloud.loses_launch_answers = True
+    provider = make_provider(cloud)
+
+    result = provider.launch(make_launch_request(name="slipway-a1"))
+
+    assert isinstance(result, Unknown)
+    assert result.detail
+    assert cloud.launches == 1
+    assert provider.find("slipway-a1") is not None
+
+
+def test_f11_a_launch_with_a_wrong_key_is_refused_in_words(cloud: CloudDouble) -> None:
+    result = make_provider(cloud, api_key=WRONG_KEY).launch(make_launch_request())
+
+    assert isinstance(result, Refused)
+    assert result.reason == "auth"
+    assert result.error.code == "E_AUTH"
+    assert result.error.message.endswith("Nothing was started.")
+    assert result.error.remedy
+    assert not result.error.retryable
+
+
+def test_a_wrong_key_is_an_error_everywhere_and_never_says_that_a_machine_is_gone(
+    cloud: CloudDouble,
+) -> None:
+    provider = make_provider(cloud, api_key=WRONG_KEY)
+
+    for ask in (
+        provider.check_key,
+        provider.list_all,
+        provider.offers,
+        lambda: provider.find("slipway-a1"),
+        lambda: provider.get("0" * 32),
+        lambda: provider.terminate("0" * 32),
+        lambda: provider.ssh_public_key("laptop"),
+        lambda: provider.ensure_ssh_key("ssh-ed25519 AAAA slipway"),
+    ):
+        with pytest.raises(ProviderAuthError) as caught:
+            ask()
+        assert caught.value.message
+        assert caught.value.remedy
+
+
+def test_the_right_key_passes_the_check(cloud: CloudDouble) -> None:
+    make_provider(cloud).check_key()
+
+    assert len(cloud.calls) == 1
+
+
+def test_terminating_twice_succeeds(cloud: CloudDouble) -> None:
+    provider = make_provider(cloud)
+    launched = provider.launch(make_launch_request())
+    assert isinstance(launched, Launched)
+
+    provider.terminate(launched.instance_id)
+    provider.terminate(launched.instance_id)
+
+    assert provider.list_all() == []
+
+
+def test_i13_a_garbage_list_is_an_error_and_never_an_empty_list(cloud: CloudDouble) -> None:
+    provider = make_provider(cloud)
+    provider.launch(make_launch_request(name="slipway-a1"))
+    cloud.list_is_garbage = True
+
+    with pytest.raises(ProviderUnavailableError):
+        provider.list_all()
+    with pytest.raises(ProviderUnavailableError):
+        provider.find("slipway-a1")
+
+
+def test_what_is_on_offer_has_a_price_a_gpu_and_a_region(cloud: CloudDouble) -> None:
+    offers = make_provider(cloud).offers()
+
+    assert offers
+    for offer in offers:
+        assert offer.platform == cloud.platform
+        assert offer.hourly_price_usd > 0
+        assert offer.gpu_count >= 1
+        assert offer.available == (offer.region != "")
+
+
+def test_the_same_login_key_is_registered_once(cloud: CloudDouble) -> None:
+    provider = make_provider(cloud)
+
+    first = provider.ensure_ssh_key("ssh-ed25519 AAAAC3Nza slipway")
+    again = provider.ensure_ssh_key("ssh-ed25519 AAAAC3Nza another-comment")
+
+    assert first == again
+    assert provider.ssh_public_key(first).split()[:2] == ["ssh-ed25519", "AAAAC3Nza"]
+
+
+def test_a_key_name_that_is_not_registered_is_an_error(cloud: CloudDouble) -> None:
+    with pytest.raises(ProviderError, match="laptop") as caught:
+        make_provider(cloud).ssh_public_key("laptop")
+
+    assert caught.value.remedy
+
+
+def test_d9_a_request_our_own_pace_has_no_room_for_is_not_sent(cloud: CloudDouble) -> None:
+    provider = make_provider(cloud, pacer=FullPacer())
+
+    result = provider.launch(make_launch_request())
+
+    assert isinstance(result, Refused)
+    assert (result.reason, result.retry_after_seconds) == ("rate_limited", 7)
+    with pytest.raises(ProviderError):
+        provider.list_all()
+    assert cloud.calls == []
+
+
+def test_d9_every_request_is_announced_to_the_pacer_by_its_kind(cloud: CloudDouble) -> None:
+    pacer = FreePacer()
+    provider = make_provider(cloud, pacer=pacer)
+
+    provider.launch(make_launch_request())
+    provider.list_all()
+    provider.terminate(provider.list_all()[0].instance_id)
+    provider.offers()
+
+    assert pacer.kinds == ["launch", "list", "list", "terminate", "other"]
+    assert len(cloud.calls) == len(pacer.kinds)
+
+
+def test_a_provider_says_what_people_need_to_know_of_it(cloud: CloudDouble) -> None:
+    provider = PROVIDERS[cloud.platform]
+
+    assert provider.capabilities.label
+    assert provider.capabilities.billing_quantum_seconds > 0
+    assert provider.capabilities.console_url.startswith("https://")
+    assert provider.default_endpoint().base_url.startswith("https://")
