@@ -8,7 +8,7 @@ from deployments.history import Series
 
 # More points than this no screen shows: longer series are thinned out evenly.
 MAX_POINTS = 400
-SMOOTHING = 0.9
+SMOOTHING = 0.8
 TICKS_ABOUT = 5
 
 

@@ -30,6 +30,26 @@ from deployments.templatetags.wording import counted, duration, moment, usd
 WORKER_SILENT_AFTER = timedelta(seconds=60)
 OUT_OF_REACH = KEY_TROUBLE | {"E_CANNOT_END"}
 
+APP = "deployments"
+# The part of the site that an address belongs to, by its name.
+HERE = {
+    "runs": "runs",
+    "job": "runs",
+    "stop": "runs",
+    "loss": "runs",
+    "log": "runs",
+    "events": "runs",
+    "new-run": "new",
+    "being-started": "new",
+    "datasets": "data",
+    "dataset": "data",
+    "dataset-upload": "data",
+    "dataset-delete": "data",
+    "vault": "vault",
+    "vault-add": "vault",
+    "vault-delete": "vault",
+}
+
 
 @dataclass(frozen=True)
 class Burn:
@@ -51,6 +71,7 @@ class Banner:
     title: str
     text: str
     tone: str = "warn"
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,9 +83,14 @@ class TopBar:
 
 
 def top_bar(request: HttpRequest) -> dict[str, object]:
-    """Return ``top_bar`` for signed-in users and ``banners`` for everybody; both lazily."""
+    """Return ``top_bar`` for signed-in users and the banners for everybody, both lazily.
+
+    ``here`` is the part of the site that the address belongs to.
+    """
     user = getattr(request, "user", None)
+    match = request.resolver_match
     return {
+        "here": HERE.get(match.url_name or "", "") if match and match.namespaces == [APP] else "",
         "top_bar": SimpleLazyObject(lambda: _top_bar(user)) if isinstance(user, User) else None,
         "installation_banners": SimpleLazyObject(installation_banners),
     }
@@ -126,9 +152,9 @@ def worker_banner(user: User, machines: Sequence[Machine], now: datetime) -> tup
     if newest is not None and now - newest < WORKER_SILENT_AFTER:
         return ()
     title = "No worker runs" if newest is None else f"No worker since {moment(newest)}"
-    bills = " Machines go on billing." if machines else ""
-    text = f"Runs stand still until one is started: python manage.py worker.{bills}"
-    return (Banner(title, text, tone="bad"),)
+    bills = " and machines go on billing" if machines else ""
+    text = f"Runs stand still{bills} until one is started:"
+    return (Banner(title, text, tone="bad", command="python manage.py worker"),)
 
 
 def installation_banners() -> tuple[Banner, ...]:

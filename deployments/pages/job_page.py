@@ -12,7 +12,7 @@ from core.errors import NotFoundError
 from core.lookups import get_owned
 from core.time import database_now
 from deployments import base_models, clouds, history, overview
-from deployments.models import Artifact, Deployment, LogLine, TrainingJob
+from deployments.models import Artifact, Deployment, LogLine, Machine, TrainingJob
 from deployments.models.deployments import Status
 from deployments.overview import DeploymentOverview, EventLine, MachineOverview
 from deployments.pages import charts, machine_facts, money, phases, problems, status_words
@@ -199,26 +199,34 @@ class JobPage:
 
     @cached_property
     def machines(self) -> tuple[MachineFacts, ...]:
-        """Every machine of the run, the newest first."""
+        """Every machine that was rented, or may have been, the newest first."""
         rows = {row.pk: row for row in self.deployment.machines.all()}
-        newest = self.machine.machine_id if self.machine else None
-        news = self.run.run
         return tuple(
-            machine_facts.facts(
-                machine,
-                rows[machine.machine_id],
-                cloud=self.cloud,
-                heartbeat=news.heartbeat if news and machine.machine_id == newest else None,
-                environment=news.environment if news and machine.machine_id == newest else None,
-            )
+            self._facts(machine, rows[machine.machine_id])
             for machine in reversed(self.run.machines)
+            if machine.status not in overview.NOT_STARTED
         )
+
+    def _facts(self, machine: MachineOverview, row: Machine) -> MachineFacts:
+        # The run's news is the newest machine's; figures of one that is gone are old news.
+        news = self.run.run if machine is self.machine else None
+        return machine_facts.facts(
+            machine,
+            row,
+            cloud=self.cloud,
+            heartbeat=news.heartbeat if news and machine.may_live else None,
+            environment=news.environment if news else None,
+        )
+
+    @cached_property
+    def tries(self) -> tuple[MachineOverview, ...]:
+        """The launches that came to nothing, the newest first."""
+        return tuple(m for m in reversed(self.run.machines) if m.status in overview.NOT_STARTED)
 
     @cached_property
     def newest_machine(self) -> MachineFacts | None:
         """The facts of the newest rented machine, whose proof stands in the end card."""
-        newest = self.machine.machine_id if self.machine else None
-        return next((m for m in self.machines if m.machine.machine_id == newest), None)
+        return self.machines[0] if self.machines else None
 
     @cached_property
     def billed_seconds(self) -> float:

@@ -12,7 +12,7 @@ LANDING = frozenset({Status.COLLECTING, Status.TERMINATING})
 # How wrong the pace so far may be about the steps to come; a promise to nobody.
 PACE_LOW, PACE_HIGH = 0.95, 1.15
 # Widths of the labels in percent of the bar on a wide screen, so that none covers another.
-LIKELY_WIDTH, STOP_WIDTH, BUDGET_WIDTH = 17.0, 16.0, 7.0
+LIKELY_WIDTH, STOP_WIDTH, BUDGET_WIDTH = 17.0, 16.0, 5.5
 
 
 @dataclass(frozen=True)

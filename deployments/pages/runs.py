@@ -89,7 +89,7 @@ def _first_steps(user: User) -> dict[str, object]:
     data = Dataset.objects.active().filter(user=user, status=Dataset.Status.READY).first()
     done = [key is not None, data is not None]
     now = 1 if not done[0] else 2 if not done[1] else 3
-    return {"key": key, "data": data, "step": now, "form": KeyForm()}
+    return {"key": key, "data": data, "step": now, "form": KeyForm(), "hide_new_run": True}
 
 
 def _rows_block(request: HttpRequest, user: User) -> Block:

@@ -13,6 +13,7 @@ from core.errors import ConflictError, InvalidInputError
 from core.lookups import get_owned
 from deployments.pages.answers import member, page
 from deployments.pages.forms import KeyForm
+from deployments.providers import PROVIDERS
 from secrets_vault import services
 from secrets_vault.kinds import kind_of
 from secrets_vault.models import VaultEntry
@@ -101,5 +102,6 @@ def _own(user: User, entry_id: UUID) -> VaultEntry:
 def _show(request: HttpRequest, user: User, form: KeyForm) -> HttpResponse:
     entries = VaultEntry.objects.active().defer("api_key_encrypted").filter(user=user)
     lines = [(entry, label_of(entry)) for entry in entries]
-    context = {"form": form, "lines": lines}
+    has_all = {entry.provider for entry, _ in lines} >= set(PROVIDERS)
+    context = {"form": None if has_all and not form.errors else form, "lines": lines}
     return render(request, "deployments/vault.html", context, status=400 if form.errors else 200)

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 
 from core.time import database_now
 from datasets.models import Dataset
+from deployments import costs
 from deployments.models import CloudSnapshot, Deployment, Machine, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
 from tests import builders
@@ -249,7 +250,12 @@ def gone(rented: Machine, *, at: datetime) -> None:
 def finish(deployment: Deployment, to: Status, *, at: datetime, **fields: Any) -> None:
     """End a run for good."""
     spent = sum((m.billed_usd or Decimal(0) for m in deployment.machines.all()), Decimal(0))
-    change(deployment, to, at=at, message=f"Nothing of this run bills any more: ${spent:.2f}.")
+    change(
+        deployment,
+        to,
+        at=at,
+        message=f"Nothing of this run bills any more. It cost ${costs.cents_up(spent)}.",
+    )
     Deployment.objects.filter(pk=deployment.pk).update(
         actual_cost=spent, completed_at=at, next_tick_at=None, **fields
     )
