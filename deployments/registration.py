@@ -42,7 +42,7 @@ def machines_under(entry: VaultEntry) -> list[object]:
     """Return what would be out of our reach without this key (F55)."""
     machines: list[object] = [
         {"machine": machine.name, "region": machine.region, "instance_id": machine.instance_id}
-        for machine in watched_machines(entry)
+        for machine in watched_machines(entry.pk)
     ]
     waiting = live_deployments().filter(vault_entry=entry)
     return machines or [{"deployment_id": str(pk)} for pk in waiting.values_list("pk", flat=True)]

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
+from core.errors import SlipwayError
 from core.time import database_now
 from deployments import clouds
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray
@@ -37,34 +38,38 @@ def list_cloud(entry_id: UUID | str) -> CloudSnapshot:
     asked_at = database_now()
     try:
         instances = clouds.provider_for(entry).list_all()
-    except ProviderError as error:
+    # A key that does not open tells as little as a cloud that does not answer (F80).
+    except SlipwayError as error:
         return _note_failure(snapshot, error, asked_at=asked_at, timing=timing)
     with transaction.atomic():
         if not _store(snapshot, instances, asked_at=asked_at, timing=timing):
             return snapshot
-        for machine in watched_machines(entry):
+        for machine in watched_machines(entry.pk):
             _observe(machine, instances, asked_at=asked_at, timing=timing)
     return snapshot
 
 
-def watched_machines(entry: VaultEntry) -> Iterable[Machine]:
+def watched_machines(entry_id: UUID) -> Iterable[Machine]:
     """Return the machines under this key that may live."""
-    return Machine.objects.filter(vault_entry=entry, gone_at__isnull=True).exclude(
+    return Machine.objects.filter(vault_entry=entry_id, gone_at__isnull=True).exclude(
         launch_state__in=NOT_LIVE
     )
 
 
-def is_watched(entry: VaultEntry, *, now: datetime, timing: Timing) -> bool:
+def is_watched(entry_id: UUID, *, now: datetime, timing: Timing) -> bool:
     """Say whether lists of this key are needed: something may live, or may still appear (D2)."""
     since = now - timedelta(seconds=timing.watch_seconds)
-    deployments = Deployment.objects.filter(vault_entry=entry)
-    live = ~Q(status__in=TERMINAL)
-    # A name whose launch was never answered clearly may still show up as a machine.
-    late = Q(completed_at__gte=since, machines__launch_state=LaunchState.NEVER_SEEN)
+    deployments = Deployment.objects.filter(vault_entry=entry_id)
+    # What was never seen, its launch answered or not, may still show up as a machine (F18).
+    never_seen = Q(machines__launch_state=LaunchState.NEVER_SEEN) | Q(
+        machines__launch_state=LaunchState.LAUNCHED, machines__seen_at__isnull=True
+    )
     return (
-        deployments.filter(live | late).exists()
-        or any(True for _ in watched_machines(entry))
-        or Stray.objects.filter(vault_entry=entry, gone_at__isnull=True).exists()
+        deployments.filter(
+            ~Q(status__in=TERMINAL) | Q(completed_at__gte=since) & never_seen
+        ).exists()
+        or any(True for _ in watched_machines(entry_id))
+        or Stray.objects.filter(vault_entry=entry_id, gone_at__isnull=True).exists()
     )
 
 
@@ -83,9 +88,9 @@ def _store(
     snapshot: CloudSnapshot, instances: list[Instance], *, asked_at: datetime, timing: Timing
 ) -> bool:
     """Save the list; False when a newer one is there already or this one is suspect."""
-    entry = snapshot.vault_entry
+    kept = Machine.objects.filter(gone_at__isnull=True, end_wanted_at__isnull=True)
     wanted = set(
-        Machine.objects.filter(vault_entry=entry, gone_at__isnull=True, end_wanted_at__isnull=True)
+        kept.filter(vault_entry=snapshot.vault_entry_id)
         .exclude(instance_id="")
         .exclude(seen_at__isnull=True)
         .values_list("instance_id", flat=True)
@@ -106,7 +111,9 @@ def _store(
             "good_lists": snapshot.good_lists + 1,
         }
     else:
-        logger.warning("Suspect list of key %s: %d machines", entry.pk, len(instances))
+        logger.warning(
+            "Suspect list of key %s: %d machines", snapshot.vault_entry_id, len(instances)
+        )
     stored = CloudSnapshot.objects.filter(pk=snapshot.pk, version=snapshot.version).update(
         version=F("version") + 1, **changes
     )
@@ -161,13 +168,19 @@ def _find(machine: Machine, instances: list[Instance]) -> Instance | None:
 
 
 def _note_failure(
-    snapshot: CloudSnapshot, error: ProviderError, *, asked_at: datetime, timing: Timing
+    snapshot: CloudSnapshot, error: SlipwayError, *, asked_at: datetime, timing: Timing
 ) -> CloudSnapshot:
     failing_for = (asked_at - (snapshot.failed_since or asked_at)).total_seconds()
     pause = min(max(timing.poll_seconds, failing_for), FAILED_LIST_PAUSE_LIMIT_SECONDS)
     CloudSnapshot.objects.filter(pk=snapshot.pk).update(
         failed_since=snapshot.failed_since or asked_at,
-        error={"code": error.code, "message": error.message, "remedy": error.remedy},
+        error={
+            "code": error.code,
+            "message": error.message,
+            "remedy": error.remedy,
+            # Only a cloud's own error may pass by itself; F56 is for those that do not.
+            "retryable": isinstance(error, ProviderError) and error.retryable,
+        },
         next_list_at=asked_at + timedelta(seconds=pause),
     )
     snapshot.refresh_from_db()

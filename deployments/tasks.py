@@ -120,9 +120,9 @@ def _claim_deployments(now: datetime, *, timing: Timing) -> int:
 def _claim_lists(now: datetime, *, timing: Timing) -> int:
     again = now + timedelta(seconds=timing.claim_seconds)
     claimed = 0
-    due = CloudSnapshot.objects.filter(next_list_at__lte=now).select_related("vault_entry")
+    due = CloudSnapshot.objects.filter(next_list_at__lte=now)
     for row in due[:CLAIMED_AT_ONCE]:
-        watched = snapshot.is_watched(row.vault_entry, now=now, timing=timing)
+        watched = snapshot.is_watched(row.vault_entry_id, now=now, timing=timing)
         with transaction.atomic():
             mine = CloudSnapshot.objects.filter(pk=row.pk, next_list_at=row.next_list_at)
             if mine.update(next_list_at=again if watched else None) == 1 and watched:

@@ -1,0 +1,269 @@
+"""A cloud in memory: machines, a bill, and faults on demand, on a clock that a test moves."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NoReturn
+
+from deployments.providers.base import (
+    Capabilities,
+    Endpoint,
+    Instance,
+    InstanceStatus,
+    Launched,
+    LaunchRequest,
+    LaunchResult,
+    Offer,
+    Pacer,
+    Provider,
+    ProviderAuthError,
+    ProviderError,
+    ProviderRateLimitedError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RefusalReason,
+    Refused,
+    Unknown,
+)
+from tests.deployments.virtual.agent import Agent, Plan
+from tests.deployments.virtual.clock import Clock
+
+QUANTUM_SECONDS = 60
+
+
+class Killed(BaseException):
+    """The process dies here; nothing of ours may catch it."""
+
+
+@dataclass
+class VirtualMachine:
+    """One machine that was started, and what becomes of it."""
+
+    clock: Clock
+    instance_id: str
+    name: str
+    instance_type: str
+    region: str
+    hourly_price: Decimal
+    ip: str
+    host_key: str
+    started_at: datetime
+    active_from: datetime
+    listed_from: datetime
+    ended_at: datetime | None = None
+    shown_as: InstanceStatus | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+    agent: Agent | None = None
+
+    def lives(self) -> bool:
+        return self.ended_at is None
+
+    def is_up(self) -> bool:
+        return self.lives() and self.clock.now >= self.active_from
+
+    def end(self) -> None:
+        if self.ended_at is None:
+            self.ended_at = self.clock.now
+
+    def bill(self) -> Decimal:
+        """Return the cloud's own bill: begun minutes from the start to the end."""
+        lived = (self.ended_at or self.clock.now) - self.started_at
+        quanta = -(-lived // timedelta(seconds=QUANTUM_SECONDS))
+        return self.hourly_price * quanta * QUANTUM_SECONDS / 3600
+
+    def as_instance(self) -> Instance:
+        booting = self.clock.now < self.active_from
+        status = self.shown_as or (InstanceStatus.BOOTING if booting else InstanceStatus.ACTIVE)
+        ip = None if booting else self.ip
+        return Instance(self.instance_id, self.name, status, ip, self.region, self.instance_type)
+
+
+class VirtualCloud:
+    """The cloud's side: what there is, what it costs, and what goes wrong next.
+
+    ``faults`` holds, for each kind of call (offers, launch, list, terminate, ssh, start), what
+    the next calls meet; after these all is well.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.machines: list[VirtualMachine] = []
+        self.faults: dict[str, deque[str]] = defaultdict(deque)
+        self.calls: list[tuple[str, str]] = []
+        self.prices = {("gpu_1x_a10", "us-east-1"): Decimal("1.29")}
+        self.plan = Plan()
+        self.boot_seconds: float = 30
+        self.call_seconds: float = 0.5
+        self.agents_started: list[str] = []
+
+    def fail(self, kind: str, *faults: str) -> None:
+        """Let the next calls of that kind meet these faults; "ok" is none."""
+        self.faults[kind].extend(faults)
+
+    def next_fault(self, kind: str) -> str:
+        self.clock.advance(self.call_seconds)
+        queued = self.faults[kind]
+        fault = queued.popleft() if queued else "ok"
+        self.calls.append((kind, fault))
+        return fault
+
+    def kill(self) -> NoReturn:
+        raise Killed
+
+    def live(self) -> list[VirtualMachine]:
+        return [machine for machine in self.machines if machine.lives()]
+
+    def start(self, request: LaunchRequest, *, listed_after: float = 0) -> VirtualMachine:
+        """Start a machine; it bills from now on."""
+        number = len(self.machines) + 1
+        machine = VirtualMachine(
+            clock=self.clock,
+            instance_id=f"i-{number}",
+            name=request.name,
+            instance_type=request.instance_type,
+            region=request.region,
+            hourly_price=self.prices[request.instance_type, request.region],
+            ip=f"127.9.0.{number}",
+            host_key=request.host_public_key or f"ssh-ed25519 own-{number}",
+            started_at=self.clock.now,
+            active_from=self.clock.in_seconds(self.boot_seconds),
+            listed_from=self.clock.in_seconds(listed_after),
+        )
+        self.machines.append(machine)
+        return machine
+
+    def provider_class(self) -> type[Provider]:
+        """Return a provider whose every object speaks to this cloud."""
+        cloud = self
+
+        class Virtual(VirtualProvider):
+            def __init__(self, *, api_key: str, endpoint: Endpoint, pacer: Pacer) -> None:
+                super().__init__(api_key=api_key, endpoint=endpoint, pacer=pacer)
+                self.cloud = cloud
+
+        return Virtual
+
+
+class VirtualProvider(Provider):
+    """The client's side, as deployments knows it."""
+
+    cloud: VirtualCloud
+    capabilities = Capabilities(
+        label="Virtual",
+        billing_quantum_seconds=QUANTUM_SECONDS,
+        injects_host_key=True,
+        interruptible=False,
+        console_url="https://cloud.example/instances",
+    )
+
+    @classmethod
+    def default_endpoint(cls) -> Endpoint:
+        return Endpoint("https://cloud.example/api", ssh_port=22, ssh_user="ubuntu")
+
+    def offers(self) -> list[Offer]:
+        fault = self._ask("offers")
+        return [
+            _offer(instance_type, region, price)
+            for (instance_type, region), price in self.cloud.prices.items()
+            if fault != "sold_out"
+        ]
+
+    def launch(self, request: LaunchRequest) -> LaunchResult:
+        fault = self.cloud.next_fault("launch")
+        if fault in REFUSALS:
+            return REFUSALS[fault]()
+        if fault == "killed_before":
+            self.cloud.kill()
+        if fault == "failed":
+            return Unknown("The cloud answered 502.")
+        late = 100 if fault in ("late", "lost_late") else 0
+        machine = self.cloud.start(request, listed_after=late)
+        if fault == "killed_after":
+            self.cloud.kill()
+        if fault in ("lost", "lost_late"):
+            return Unknown("The answer was lost.")
+        if fault == "double":
+            return Launched(machine.instance_id, (self.cloud.start(request).instance_id,))
+        return Launched(machine.instance_id)
+
+    def find(self, name: str) -> Instance | None:
+        return next((i for i in self.list_all() if i.name == name), None)
+
+    def list_all(self) -> list[Instance]:
+        if self._ask("list") == "empty":
+            return []
+        shown = [m for m in self.cloud.live() if self.cloud.clock.now >= m.listed_from]
+        return [machine.as_instance() for machine in shown]
+
+    def get(self, instance_id: str) -> Instance | None:
+        return next((i for i in self.list_all() if i.instance_id == instance_id), None)
+
+    def terminate(self, instance_id: str) -> None:
+        fault = self._ask("terminate")
+        if fault == "lie":
+            return
+        for machine in self.cloud.machines:
+            if machine.instance_id == instance_id:
+                machine.end()
+        if fault == "killed_after":
+            self.cloud.kill()
+        if fault == "lost":
+            raise ProviderUnavailableError("The answer was lost.")
+
+    def ensure_ssh_key(self, public_key: str) -> str:
+        return "slipway-key"
+
+    def ssh_public_key(self, name: str) -> str:
+        return "ssh-ed25519 theirs"
+
+    def check_key(self) -> None:
+        self._ask("check")
+
+    def _ask(self, kind: str) -> str:
+        fault = self.cloud.next_fault(kind)
+        if fault == "error":
+            raise ProviderUnavailableError("The cloud does not answer.", remedy="Wait.")
+        if fault == "auth":
+            raise ProviderAuthError("The cloud refuses the key.", remedy="Make a new one.")
+        if fault == "killed":
+            self.cloud.kill()
+        return fault
+
+
+def _offer(instance_type: str, region: str, price: Decimal) -> Offer:
+    return Offer(
+        platform="lambda",
+        instance_type=instance_type,
+        region=region,
+        region_description=region,
+        description="1x A10 (24 GB)",
+        gpu_name="A10",
+        gpu_count=1,
+        vram_gib=24,
+        vcpus=30,
+        memory_gib=200,
+        storage_gib=1400,
+        architecture="x86_64",
+        hourly_price_usd=price,
+        available=True,
+    )
+
+
+def _refused(error: ProviderError, reason: RefusalReason, wait: float | None = None) -> Refused:
+    return Refused(error, reason, wait)
+
+
+REFUSALS = {
+    "capacity": lambda: _refused(ProviderRefusedError("Nothing is free."), "capacity"),
+    "rate_limited": lambda: _refused(ProviderRateLimitedError("Too fast."), "rate_limited", 20),
+    "unreachable": lambda: _refused(ProviderUnavailableError("No route."), "unreachable"),
+    "auth": lambda: _refused(ProviderAuthError("The key is refused."), "auth"),
+    "quota": lambda: _refused(ProviderRefusedError("The limit is reached."), "quota"),
+    "invalid": lambda: _refused(ProviderRefusedError("No such region."), "invalid"),
+}
+
+
+def total(bills: Iterable[VirtualMachine]) -> Decimal:
+    return sum((machine.bill() for machine in bills), Decimal(0))

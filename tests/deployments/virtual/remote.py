@@ -1,0 +1,97 @@
+"""SSH to a virtual machine: files in memory, one command that starts the agent."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deployments.remote import (
+    HostKeyMismatchError,
+    RemoteFileMissingError,
+    Result,
+    SshAuthError,
+    SshTarget,
+    SshUnreachableError,
+)
+from deployments.training import commands
+from deployments.training.job_file import run_folder
+from tests.deployments.virtual.agent import Agent
+
+if TYPE_CHECKING:
+    from tests.deployments.virtual.cloud import VirtualCloud, VirtualMachine
+
+
+class VirtualRemote:
+    """One open connection to a machine."""
+
+    def __init__(self, cloud: "VirtualCloud", machine: "VirtualMachine") -> None:
+        self._cloud = cloud
+        self._machine = machine
+        self._folder = run_folder(machine.name)
+
+    @property
+    def host_key(self) -> str:
+        return self._machine.host_key
+
+    def run(self, command: str, *, timeout_seconds: float, stdin: bytes | None = None) -> Result:
+        if command == commands.start_agent(self._machine.name):
+            return self._start_agent()
+        return Result(0, "", "")
+
+    def write(self, path: str, data: bytes, *, mode: int) -> None:
+        self._machine.files[path] = data
+        agent = self._machine.agent
+        if path == f"{self._folder}/control/stop" and agent and agent.stop_asked_at is None:
+            agent.stop_asked_at = self._cloud.clock.now
+
+    def read(self, path: str, *, offset: int, limit: int) -> bytes:
+        return self._content(path)[offset : offset + limit]
+
+    def upload(self, local: Path, remote: str, *, sha256: str, deadline: float) -> bool:
+        data = local.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == sha256
+        self._machine.files[remote] = data
+        return True
+
+    def download(self, remote: str, local: Path, *, size: int, deadline: float) -> bool:
+        have = local.stat().st_size if local.exists() else 0
+        with local.open("ab") as file:
+            file.write(self._content(remote)[have:size])
+        return True
+
+    def _start_agent(self) -> Result:
+        if self._cloud.next_fault("start") == "unknown":
+            return Result(None, "", "")
+        if self._machine.agent is None:
+            self._machine.agent = Agent(self._cloud.plan, self._cloud.clock.now)
+            self._cloud.agents_started.append(self._machine.name)
+        return Result(0, "4711\n", "")
+
+    def _content(self, path: str) -> bytes:
+        now, agent = self._cloud.clock.now, self._machine.agent
+        if agent is not None:
+            if path == f"{self._folder}/run.jsonl":
+                return agent.log(now)
+            made = agent.files(now).get(path.removeprefix(f"{self._folder}/"))
+            if made is not None:
+                return made
+        if path not in self._machine.files:
+            raise RemoteFileMissingError(f"There is no {path} on the machine.")
+        return self._machine.files[path]
+
+
+@contextmanager
+def connect(cloud: "VirtualCloud", target: SshTarget) -> Iterator[VirtualRemote]:
+    """Open a connection to the machine at that address, or fail as the script says."""
+    fault = cloud.next_fault("ssh")
+    machine = next((m for m in cloud.machines if m.ip == target.host and m.is_up()), None)
+    if fault == "unreachable" or machine is None:
+        raise SshUnreachableError("The machine does not answer over SSH.")
+    if fault == "auth":
+        raise SshAuthError("The machine refuses our key.")
+    if fault == "hostkey" or target.host_key not in ("", machine.host_key):
+        raise HostKeyMismatchError("The machine shows another host key.")
+    if fault == "killed":
+        cloud.kill()
+    yield VirtualRemote(cloud, machine)
