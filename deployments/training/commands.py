@@ -22,7 +22,7 @@ over() {{
 # Waits for the agent to answer. Returns when it has a pid that is dead, or never got one.
 look() {{
     looks=0
-    while [ $looks -lt 50 ]; do
+    while [ $looks -lt 120 ]; do
         if [ -s lock/pid ]; then
             if mine || over; then cat lock/pid; exit 0; fi
             return
@@ -59,7 +59,7 @@ fail "The agent ended twice without a word."
 def start_agent(machine_name: str) -> str:
     """Return the shell command that starts the agent, or finds it started, and prints its pid.
 
-    It returns as soon as the agent is up, or after five seconds without one; repeat it at will.
+    It returns as soon as the agent is up, or after twelve seconds without one; repeat it at will.
     """
     return _START.format(
         folder=shlex.quote(run_folder(machine_name)), name=shlex.quote(machine_name)

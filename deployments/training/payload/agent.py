@@ -71,7 +71,7 @@ class Run:
             self._obtain_model()
             return self._train()
         except StopAskedError as stop:
-            self._say("info", f"Ending the run: {stop}.")
+            self._say("info", f"Ending the run early, because of a {stop}.")
             return "stopped"
 
     def _read_job(self) -> None:
@@ -238,7 +238,7 @@ class Run:
             command,
             log=self.folder / f"{name}.log",
             environment=self._child_environment(),
-            mark=self.folder.name,
+            mark=str(self.folder),
             on_line=lambda line: self.log.text(level_of(line), name, line),
             on_event=self._take_event,
         )
@@ -303,13 +303,8 @@ def conclude(run: Run, wishes: Wishes) -> dict[str, Any]:
         except BaseException as problem:  # noqa: BLE001 (as above)
             if outcome == "completed":
                 outcome, error = "failed", _as_failure(problem)
-    if wishes.deadline_passed and error is None and outcome == "stopped":
-        hours = float(run.job["deadline_seconds"]) / 3600
-        error = RunFailedError(
-            "E_MAX_HOURS",
-            f"The run reached its limit of {hours:.4g} hours.",
-            remedy="Raise max_hours, or train fewer steps.",
-        )
+    if error is None and outcome == "stopped":
+        error = _why_stopped(wishes, run.job)
     if error is not None:
         run.log.append("error", **error.as_event())
     status = run.exit_status
@@ -319,6 +314,24 @@ def conclude(run: Run, wishes: Wishes) -> dict[str, Any]:
         "has_adapter": has_adapter,
         "error_code": error.code if error is not None else "",
     }
+
+
+def _why_stopped(wishes: Wishes, job: Mapping[str, Any]) -> RunFailedError | None:
+    """Return why a run ended early that nobody asked to stop, else None."""
+    if wishes.reason == "deadline":
+        return RunFailedError(
+            "E_MAX_HOURS",
+            f"The run reached its limit of {float(job['deadline_seconds']) / 3600:.4g} hours.",
+            remedy="Raise max_hours, or train fewer steps.",
+        )
+    if wishes.reason == "signal":
+        return RunFailedError(
+            "E_MACHINE_STOPPING",
+            "The machine told the run to end, as it does when it is shut down.",
+            remedy="Start the run again.",
+            retryable=True,
+        )
+    return None
 
 
 def _as_failure(problem: BaseException) -> RunFailedError:
@@ -366,7 +379,7 @@ def main() -> int:
     if log.ended:
         return 0
     if log.seq:
-        ended = end_leftovers(folder.name)
+        ended = end_leftovers(str(folder))
         text = f"The agent was started again; it ended {ended} processes that were left."
         log.append("log", level="warning", source="agent", text=text)
     heart = Heart(log, folder)

@@ -156,12 +156,12 @@ def check_machine(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             remedy="Start on a machine with a GPU; a sandbox needs ALLOW_CPU_MACHINES=1.",
             retryable=True,
         )
+    architecture = _architecture(platform.machine())
     if not stand_in:
         _check_gpus(cards, complaint, expected)
-    architecture = _architecture(platform.machine())
-    wanted = _architecture(str(expected.get("architecture") or architecture))
-    if architecture != wanted:
-        raise _other_machine(f"Its CPU is {architecture}, not {wanted}.")
+        wanted = _architecture(str(expected.get("architecture") or architecture))
+        if architecture != wanted:
+            raise _other_machine(f"Its CPU is {architecture}, not {wanted}.")
     _check_disk(job, folder, stand_in=stand_in)
     return {
         "cpu_stand_in": stand_in,

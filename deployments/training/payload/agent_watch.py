@@ -26,7 +26,7 @@ class Wishes:
     def __init__(self, control: Path) -> None:
         self.stop_file = control / "stop"
         self.deadline: float | None = None
-        self.deadline_passed = False
+        self.reason = ""
         self._signalled = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
@@ -35,12 +35,17 @@ class Wishes:
         self._signalled = True
 
     def check(self) -> None:
-        """Raise StopAskedError if the run is to end."""
-        if self.deadline is not None and time.monotonic() >= self.deadline:
-            self.deadline_passed = not self.stop_file.exists()
-            raise StopAskedError("the deadline has passed")
-        if self._signalled or self.stop_file.exists():
-            raise StopAskedError("a stop was asked for")
+        """Raise StopAskedError if the run is to end; ``reason`` keeps what came first."""
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        if not self.reason:
+            if self.stop_file.exists():
+                self.reason = "stop"
+            elif late:
+                self.reason = "deadline"
+            elif self._signalled:
+                self.reason = "signal"
+        if self.reason:
+            raise StopAskedError(self.reason)
 
     def pause(self, seconds: float) -> None:
         """Wait; raises StopAskedError as soon as the run is to end."""

@@ -125,7 +125,7 @@ def make_arguments(job, settings, *, precision, rows, evaluate, assistant_only, 
         assistant_only_loss=assistant_only,
         gradient_checkpointing=settings["gradient_checkpointing"] and not on_cpu,
         seed=settings["seed"],
-        logging_steps=settings["logging_steps"],
+        logging_steps=train_checks.steps_between_logs(total, asked=settings["logging_steps"]),
         logging_first_step=True,
         # The default hides NaN behind 0.0 (training-stack.md section 7).
         logging_nan_inf_filter=False,

@@ -15,6 +15,8 @@ from typing import Any, Mapping
 from agent_failures import RunFailedError, failure
 
 EVALUATIONS = 10
+# A run log of a million lines helps nobody; neither does a chart of a million points.
+MAX_LOGGED_STEPS = 20_000
 ROLES = frozenset({"system", "user", "assistant", "tool", "developer"})
 _WHOLE = (
     "lora_r",
@@ -139,3 +141,8 @@ def total_steps(rows: int, settings: Mapping[str, Any]) -> int:
 def steps_between_evaluations(total: int, *, asked: int | None) -> int:
     """Return what was asked for, else what makes about ten evaluations."""
     return asked or max(1, round(total / EVALUATIONS))
+
+
+def steps_between_logs(total: int, *, asked: int) -> int:
+    """Return what was asked for, or more where that would log too many steps (F41)."""
+    return max(asked, math.ceil(total / MAX_LOGGED_STEPS))

@@ -114,7 +114,7 @@ class Run:
         return [event for event in events if kind is None or event["kind"] == kind]
 
     def wait_for(
-        self, wanted: Callable[[], object], *, what: str = "it", seconds: float = 60
+        self, wanted: Callable[[], object], *, what: str = "it", seconds: float = 300
     ) -> None:
         """Wait until something is so; fails with the end of the run log."""
         limit = time.monotonic() + seconds

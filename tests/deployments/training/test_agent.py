@@ -218,6 +218,17 @@ def test_a_signal_to_the_agent_lands_the_run_safely(run: Run) -> None:
     exit_event = run.wait_for_exit()
 
     assert (exit_event["outcome"], exit_event["has_adapter"]) == ("stopped", True)
+    assert (exit_event["error_code"], run.events("error")[0]["retryable"]) == (
+        "E_MACHINE_STOPPING",
+        True,
+    )
+
+
+def test_a_stand_in_is_not_compared_with_the_machine_it_stands_for(run: Run) -> None:
+    run.job["expected"] = {"gpu_count": 8, "vram_gib": 80, "architecture": "arm64"}
+    add_training(run, "save_adapter()")
+
+    assert run.result()["outcome"] == "completed"
 
 
 CRASHES = [

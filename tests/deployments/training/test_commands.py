@@ -14,7 +14,7 @@ import pytest
 from deployments.training import commands
 from tests.deployments.training.runs import MARK, NAME, Run, fake_machine
 
-WAIT = "wait_for_stop()\nsave_adapter()\nsys.exit(10)"
+WAIT = "print('training')\nwait_for_stop()\nsave_adapter()\nsys.exit(10)"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_many_starts_at_once_make_one_agent(run: Run) -> None:
         answers = list(pool.map(lambda _: run.shell(commands.start_agent(NAME)), range(6)))
 
     assert len({answer.stdout for answer in answers}) == 1
-    run.wait_for_event("phase", phase="train")
+    run.wait_for_event("log", text="training")
     assert len(run.events("phase")) == 4
 
 
@@ -60,7 +60,7 @@ def test_the_agent_outlives_the_shell_that_started_it(run: Run) -> None:
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     ) as shell:
-        run.wait_for_event("phase", phase="train")
+        run.wait_for_event("log", text="training")
         os.killpg(shell.pid, signal.SIGHUP)
 
     assert run.agent_lives()
@@ -81,14 +81,14 @@ def test_a_start_after_the_end_prints_the_pid_and_runs_nothing(run: Run) -> None
 def test_an_agent_that_was_killed_is_started_again_and_its_numbering_goes_on(run: Run) -> None:
     """F52: what it left running is ended, or two trainings would run at once."""
     first = run.start()
-    run.wait_for_event("phase", phase="train")
+    run.wait_for_event("log", text="training")
     kill(run, first)
     (orphan,) = run.processes()
     with (run.folder / "run.jsonl").open("ab") as log:
         log.write(b'{"seq": 99, "time": "half a li')
 
     second = run.start()
-    run.wait_for(lambda: len([e for e in run.events("phase") if e["phase"] == "train"]) == 2)
+    run.wait_for(lambda: [event.get("text") for event in run.events()].count("training") == 2)
     running = run.processes()
     run.write("control/stop", "stop\n")
     exit_event = run.wait_for_exit()
@@ -104,7 +104,7 @@ def test_an_agent_that_dies_twice_is_not_started_a_third_time(run: Run) -> None:
     """F52."""
     for _ in range(2):
         pid = run.start()
-        run.wait_for_event("phase", phase="train")
+        run.wait_for_event("log", text="training")
         kill(run, pid)
 
     third = run.shell(commands.start_agent(NAME), check=False)
@@ -118,7 +118,7 @@ def test_a_restart_does_not_win_the_run_more_time(run: Run) -> None:
     """F54."""
     run.job["deadline_seconds"] = 3600
     pid = run.start()
-    run.wait_for_event("phase", phase="train")
+    run.wait_for_event("log", text="training")
     kill(run, pid)
     first, *others = (run.folder / "run.jsonl").read_text().splitlines(keepends=True)
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)

@@ -138,8 +138,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_advice(tmp_path: Path) -> N
 
 
 def test_a_stop_in_the_middle_leaves_an_adapter_and_a_wish_to_save_a_checkpoint(run: Run) -> None:
-    settings(run).update(max_steps=100_000, save_steps=90_000)
-    run.job["recipe"]["eval"] = {"share": 0.05, "steps": 50_000}
+    settings(run).update(max_steps=20_000, save_steps=19_000)
+    run.job["recipe"]["eval"] = {"share": 0.05, "steps": 20_000}
 
     run.start()
     run.wait_for_event("metrics", step=2)

@@ -148,3 +148,10 @@ def test_a_run_is_evaluated_about_ten_times_unless_asked_otherwise() -> None:
     assert train_checks.steps_between_evaluations(200, asked=None) == 20
     assert train_checks.steps_between_evaluations(3, asked=None) == 1
     assert train_checks.steps_between_evaluations(200, asked=7) == 7
+
+
+def test_a_very_long_run_logs_no_more_than_a_chart_can_show() -> None:
+    """F41: what the machine keeps is bounded."""
+    assert train_checks.steps_between_logs(1000, asked=1) == 1
+    assert train_checks.steps_between_logs(1_000_001, asked=1) == 51
+    assert train_checks.steps_between_logs(1_000_000, asked=100) == 100
