@@ -1,8 +1,9 @@
 """One tick of one deployment: take the lease, decide, do one thing, save (D4)."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -13,10 +14,11 @@ from core.time import database_now
 from datasets.services import revoke_tokens
 from deployments.lifecycle import booting, collecting, launching, preparing, terminating, training
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
+from deployments.lifecycle.attention import FAILED_TICKS
 from deployments.lifecycle.decide import decide
 from deployments.lifecycle.lease import Lease, LeaseLostError
 from deployments.lifecycle.situation import Situation
-from deployments.models import Artifact, Deployment, Machine, RunState
+from deployments.models import Artifact, CloudSnapshot, Deployment, Machine, RunState
 from deployments.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -113,7 +115,14 @@ def observe(lease: Lease, *, timing: Timing) -> Situation:
         adapter_home=home,
         now=lease.now,
         timing=timing,
+        cloud_error=_cloud_error(deployment),
+        strays=deployment.strays.filter(gone_at__isnull=True).exists(),
     )
+
+
+def _cloud_error(deployment: Deployment) -> Mapping[str, Any] | None:
+    rows = CloudSnapshot.objects.filter(vault_entry=deployment.vault_entry_id)
+    return rows.values_list("error", flat=True).first()
 
 
 def _write(lease: Lease, record: Record) -> None:
@@ -142,7 +151,7 @@ def _note_failed_tick(lease: Lease, error: Exception) -> None:
         "code": getattr(error, "code", "E_INTERNAL"),
         "message": f"The last {ATTENTION_AFTER} tries to go on failed: {error}"[:1000],
         "remedy": getattr(error, "remedy", "") or "Read the server's log. We go on trying.",
-        "kind": "failed_ticks",
+        "kind": FAILED_TICKS,
     }
     rows.update(attention=attention)
 
@@ -151,5 +160,5 @@ def _note_good_tick(lease: Lease) -> None:
     if lease.deployment.failed_ticks:
         rows = Deployment.objects.filter(pk=lease.deployment.pk)
         rows.update(failed_ticks=0)
-        if (lease.deployment.attention or {}).get("kind") == "failed_ticks":
+        if (lease.deployment.attention or {}).get("kind") == FAILED_TICKS:
             rows.update(attention=None)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.db import transaction
 
 from core.installation import installation_id
 from core.time import database_now
@@ -12,7 +13,7 @@ from deployments import clouds, costs, quotes
 from deployments.lifecycle import faults
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.lease import Lease
-from deployments.models import CloudSnapshot, Machine
+from deployments.models import CloudSnapshot, Machine, Stray
 from deployments.models.deployments import LaunchState, Status
 from deployments.providers.base import (
     Launched,
@@ -42,7 +43,7 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         ssh_key_name = provider.ensure_ssh_key(clouds.login_key().public_key)
         authorized = clouds.users_own_key(lease.deployment, provider)
     except ProviderError as error:
-        return _could_not_ask(lease, error, timing=timing)
+        return _could_not_ask(lease, error)
     if offer is None:
         _wait_for_capacity(lease)
         return 0.0
@@ -69,10 +70,12 @@ def launch(lease: Lease, machine: Machine | None) -> float:
     return 0.0
 
 
-def _could_not_ask(lease: Lease, error: ProviderError, *, timing: Timing) -> float:
-    """F11, F58: a refused key ends it; a cloud that does not answer is waited for like capacity."""
-    deadline = lease.deployment.capacity_deadline
-    if error.retryable and (deadline is None or lease.now < deadline):
+def _could_not_ask(lease: Lease, error: ProviderError) -> float:
+    """F11, F58: a refused key ends it; a cloud that does not answer is asked at the next tick.
+
+    How long that goes on is decided where all limits are.
+    """
+    if error.retryable:
         raise error
     _give_up(
         lease,
@@ -167,32 +170,63 @@ def _intend(lease: Lease, offer: Offer, *, host_key: KeyPair) -> Machine:
 def _save(lease: Lease, machine: Machine, result: LaunchResult) -> None:
     lease.now = max(database_now(), machine.requested_at + timedelta(microseconds=1))
     if isinstance(result, Launched):
-        changes: dict[str, object] = {
-            "launch_state": LaunchState.LAUNCHED,
-            "instance_id": result.instance_id,
-        }
         kind, message = "launched", "The cloud accepted the launch."
+        changes = _accepted(result)
     elif isinstance(result, Refused):
-        changes = {
-            "launch_state": LaunchState.REFUSED,
-            "billed_usd": Decimal(0),
-            "refusal": {
-                "reason": result.reason,
-                "retry_after_seconds": result.retry_after_seconds,
-                **_words(result.error),
-            },
-        }
-        kind, message = "refused", f"{result.error.message} Nothing was started."
+        kind, message = "refused", result.error.message
+        changes = _turned_down(result)
     else:
-        changes = {"launch_state": LaunchState.UNKNOWN}
         kind, message = "unclear", f"Confirming with the cloud: {result.detail}"
+        changes = {"launch_state": LaunchState.UNKNOWN}
     changes["launch_ended_at"] = lease.now
-    lease.write(
-        machine=machine,
-        machine_changes=changes,
-        event=lease.event(kind, message, machine=machine),
-    )
+    with transaction.atomic():
+        lease.write(
+            machine=machine,
+            machine_changes=changes,
+            event=lease.event(kind, message, machine=machine),
+        )
+        if isinstance(result, Launched):
+            _note_strays(lease, machine, result.extra_instance_ids)
 
 
-def _words(error: ProviderError) -> dict[str, object]:
-    return {"code": error.code, "message": error.message, "remedy": error.remedy}
+def _accepted(result: Launched) -> dict[str, object]:
+    return {
+        "launch_state": LaunchState.LAUNCHED,
+        "instance_id": result.instance_id,
+        # Lists from while the call was under way say nothing of what it started.
+        "absent_since": None,
+        "absent_until": None,
+        "absent_lists": 0,
+    }
+
+
+def _turned_down(result: Refused) -> dict[str, object]:
+    error = result.error
+    return {
+        "launch_state": LaunchState.REFUSED,
+        "billed_usd": Decimal(0),
+        "refusal": {
+            "reason": result.reason,
+            "retry_after_seconds": result.retry_after_seconds,
+            "code": error.code,
+            "message": error.message,
+            "remedy": error.remedy,
+            "retryable": error.retryable,
+        },
+    }
+
+
+def _note_strays(lease: Lease, machine: Machine, instance_ids: tuple[str, ...]) -> None:
+    """F21: what was started beyond the one we asked for is ended by the sweep, at once."""
+    for instance_id in instance_ids:
+        Stray.objects.get_or_create(
+            vault_entry_id=machine.vault_entry_id,
+            instance_id=instance_id,
+            defaults={
+                "deployment": lease.deployment,
+                "name": machine.name,
+                "first_seen_at": lease.now,
+                "last_seen_at": lease.now,
+                "terminate_after": lease.now,
+            },
+        )
