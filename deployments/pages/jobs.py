@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from deployments.models.deployments import Status
 from deployments.pages import answers, charts, job_page
 from deployments.pages.answers import Block, member, page
 from deployments.pages.job_page import EVAL_LOSS, TRAIN_LOSS, JobPage
+from deployments.templatetags.wording import figure
 
 BLOCKS = {
     "state": "deployments/_state.html",
@@ -97,9 +98,12 @@ def _asked_words(shown: JobPage, *, save: bool) -> str:
 def loss(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show the loss chart as a table, newest first."""
     shown = job_page.find(member(request), job_id)
-    rows = _loss_rows(shown.job)
-    cut = rows[-ROWS_A_PAGE:][::-1]
-    context = {"page": shown, "rows": cut, "left_out": len(rows) - len(cut)}
+    steps, columns = _loss_columns(shown.job)
+    rows = [
+        (step, [figure(column[step]) if step in column else "" for column in columns])
+        for step in steps[: -ROWS_A_PAGE - 1 : -1]
+    ]
+    context = {"page": shown, "rows": rows, "left_out": len(steps) - len(rows)}
     return render(request, "deployments/loss_table.html", context)
 
 
@@ -108,26 +112,24 @@ def loss(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def loss_csv(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Answer the whole table as CSV, in the columns of the page."""
     shown = job_page.find(member(request), job_id)
+    steps, columns = _loss_columns(shown.job)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["step", TRAIN_LOSS, "smoothed", EVAL_LOSS])
-    for row in _loss_rows(shown.job):
-        writer.writerow(["" if value is None else value for value in row])
-    return _download(text.getvalue(), shown, "loss.csv", content_type="text/csv")
+    for step in steps:
+        writer.writerow([step, *("" if (v := c.get(step)) is None else v for c in columns)])
+    response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{_file_name(shown, "loss.csv")}"'
+    return response
 
 
-LossRow = tuple[int, float | None, float | None, float | None]
-
-
-def _loss_rows(job: TrainingJob) -> list[LossRow]:
-    """Return (step, train, smoothed, eval) in order of step."""
+def _loss_columns(job: TrainingJob) -> tuple[list[int], list[Mapping[int, float | None]]]:
+    """Return the steps in order, and by step: train, smoothed and evaluation loss."""
     series = history.metric_series(job, names=(TRAIN_LOSS, EVAL_LOSS))
     train, evaluation = series.get(TRAIN_LOSS, Series()), series.get(EVAL_LOSS, Series())
     by_step = dict(zip(train.step, train.value, strict=True))
     measured = dict(zip(evaluation.step, evaluation.value, strict=True))
-    smooth = charts.smoothed(train)
-    steps = sorted({*by_step, *measured})
-    return [(step, by_step.get(step), smooth.get(step), measured.get(step)) for step in steps]
+    return sorted({*by_step, *measured}), [by_step, charts.smoothed(train), measured]
 
 
 @page
@@ -192,12 +194,6 @@ def events(request: HttpRequest, job_id: UUID) -> HttpResponse:
     lines = [overview.event_line(event, names) for event in rows[:ROWS_A_PAGE]]
     context = {"page": shown, "events": lines, "count": rows.count()}
     return render(request, "deployments/events.html", context)
-
-
-def _download(text: str, shown: JobPage, name: str, *, content_type: str) -> HttpResponse:
-    response = HttpResponse(text, content_type=f"{content_type}; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{_file_name(shown, name)}"'
-    return response
 
 
 def _file_name(shown: JobPage, name: str) -> str:

@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_GET
 
 from core.time import database_now
 from datasets.models import Dataset
@@ -54,6 +55,7 @@ class RunLine:
 
 
 @page
+@require_GET
 def runs(request: HttpRequest) -> HttpResponse:
     """Show the user's runs, newest first; before the first one, what to do."""
     user = member(request)
@@ -67,12 +69,14 @@ def runs(request: HttpRequest) -> HttpResponse:
 
 
 @page
+@require_GET
 def rows(request: HttpRequest) -> HttpResponse:
     """Answer the table alone."""
     return answers.refreshed(request, _rows_block(request, member(request)))
 
 
 @page
+@require_GET
 def burn(request: HttpRequest) -> HttpResponse:
     """Answer the burn meter alone."""
     user = member(request)

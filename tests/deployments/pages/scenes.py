@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from core.time import database_now
 from datasets.models import Dataset
 from deployments import costs
-from deployments.models import CloudSnapshot, Deployment, Machine, WorkerHeartbeat
+from deployments.models import CloudSnapshot, Deployment, Machine, Metric, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
 from tests import builders
 
@@ -131,15 +131,22 @@ def training_told(rented: Machine, *, steps: int, seed: int = 3, diverges: bool 
     # The same curve each time.
     pick = random.Random(seed)  # noqa: S311
     begin = rented.deployment.created_at + seconds(595)
+    rows = []
     for step in range(1, steps + 1):
         at = begin + seconds(7.4 * step)
         loss = 1.05 + math.exp(-step / 32) + pick.uniform(-0.06, 0.06)
         if diverges and step > steps - 8:
             loss += 0.3 * (step - steps + 8)
-        builders.make_metric(rented, step=step, value=round(loss, 4), at=at)
+        told = {"train/loss": loss}
         if step % 48 == 0:
-            smooth = 1.09 + math.exp(-step / 36)
-            builders.make_metric(rented, name="eval/loss", step=step, value=smooth, at=at)
+            told["eval/loss"] = 1.09 + math.exp(-step / 36)
+        rows += [
+            Metric(
+                job=rented.deployment.job, machine=rented, name=name, step=step, value=value, at=at
+            )
+            for name, value in told.items()
+        ]
+    Metric.objects.bulk_create(rows)
     builders.make_run_state(
         rented,
         accepted_through=1204,
