@@ -14,6 +14,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from core import audit
+from core.errors import SlipwayError
 from core.installation import installation_id
 from core.time import database_now
 from deployments import clouds
@@ -59,7 +60,8 @@ def sweep_account(entry: VaultEntry, *, dry_run: bool = False) -> Report:
     try:
         provider = clouds.provider_for(entry)
         instances = provider.list_all()
-    except ProviderError as error:
+    # One key that does not open (F80) must not keep the other accounts from being swept.
+    except SlipwayError as error:
         return Report(entry=entry, error=f"{error.message} {error.remedy}")
     now = database_now()
     prefix = f"{installation_id()}-"
