@@ -11,8 +11,9 @@ from core.time import database_now
 from datasets.services import mint_token, normalised_file
 from deployments import base_models, clouds
 from deployments.lifecycle.lease import Lease
+from deployments.lifecycle.silence import note_look, note_sign_of_life
 from deployments.models import Machine, RunState
-from deployments.remote import Remote, connect
+from deployments.remote import Remote, RemoteError, Result, connect
 from deployments.timing import Timing
 from deployments.training import commands
 from deployments.training.job_file import PAYLOAD_FILES, build_job, run_folder
@@ -27,27 +28,37 @@ def prepare(lease: Lease, machine: Machine | None) -> float:
     if machine is None:
         raise ValueError("no machine to prepare")
     timing: Timing = settings.TIMING
-    deadline = time.monotonic() + timing.slice_seconds
-    with connect(clouds.ssh_target(machine)) as remote:
-        if not _bring_files(remote, machine, deadline=deadline):
-            return 0.0
-        folder = run_folder(machine.name)
-        job = json.dumps(_job(machine), indent=2, sort_keys=True).encode()
-        remote.write(f"{folder}/job.json", job, mode=0o600)
-        started = remote.run(commands.start_agent(machine.name), timeout_seconds=20)
+    run, _ = RunState.objects.get_or_create(machine=machine)
+    try:
+        started = _bring_and_start(machine, deadline=time.monotonic() + timing.slice_seconds)
+    except RemoteError:
+        note_look(machine, run, timing=timing)
+        raise
+    note_sign_of_life(machine)
+    if started is None:
+        return 0.0
     if started.exit_status is None:
         # Unknown outcome: the start is idempotent, so the next tick asks again (F39).
         return timing.poll_seconds
     if started.exit_status != 0:
         raise commands.start_failed(started.stderr or started.stdout)
     lease.now = database_now()
-    RunState.objects.get_or_create(machine=machine)
     lease.write(
         machine=machine,
         machine_changes={"agent_started_at": lease.now},
         event=lease.event("agent_started", "The agent runs on the machine.", machine=machine),
     )
     return min(1.0, timing.poll_seconds)
+
+
+def _bring_and_start(machine: Machine, *, deadline: float) -> Result | None:
+    """Return what the start command said, None when the slice ended before everything was there."""
+    with connect(clouds.ssh_target(machine)) as remote:
+        if not _bring_files(remote, machine, deadline=deadline):
+            return None
+        job = json.dumps(_job(machine), indent=2, sort_keys=True).encode()
+        remote.write(f"{run_folder(machine.name)}/job.json", job, mode=0o600)
+        return remote.run(commands.start_agent(machine.name), timeout_seconds=20)
 
 
 def _bring_files(remote: Remote, machine: Machine, *, deadline: float) -> bool:

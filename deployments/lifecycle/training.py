@@ -4,10 +4,10 @@ import time
 
 from django.conf import settings
 
-from core.time import database_now
 from deployments import clouds
 from deployments.lifecycle.lease import Lease
 from deployments.lifecycle.preparing import bring_base_model, bring_dataset
+from deployments.lifecycle.silence import note_look
 from deployments.models import Machine, RunState
 from deployments.models.deployments import Status
 from deployments.remote import Remote, RemoteError, RemoteFileMissingError, connect
@@ -36,9 +36,9 @@ def follow(lease: Lease, machine: Machine | None) -> float:
             read_run_log(remote, machine, deadline=deadline)
             _bring_requested(remote, machine, deadline=deadline)
     except RemoteError:
-        _note_look(machine, run, timing=timing)
+        note_look(machine, run, timing=timing)
         return timing.ssh_retry_seconds
-    _note_look(machine, run, timing=timing)
+    note_look(machine, run, timing=timing)
     return timing.poll_seconds
 
 
@@ -65,19 +65,8 @@ def _pass_on_wishes(remote: Remote, lease: Lease, machine: Machine) -> None:
 
 def _bring_requested(remote: Remote, machine: Machine, *, deadline: float) -> None:
     run = RunState.objects.get(machine=machine)
-    for wanted in run.requests:
-        if BRING[wanted](remote, machine, deadline=deadline):
-            left = [name for name in run.requests if name != wanted]
-            RunState.objects.filter(pk=run.pk).update(requests=left)
-
-
-def _note_look(machine: Machine, before: RunState, *, timing: Timing) -> None:
-    """Count the silence: time between two looks of ours in which no news came."""
-    now = database_now()
-    run = RunState.objects.get(machine=machine)
-    silent = 0.0
-    if run.accepted_through == before.accepted_through and before.looked_at is not None:
-        # A control plane that slept must not blame the machine: one gap counts little.
-        gap = (now - before.looked_at).total_seconds()
-        silent = run.silent_seconds + min(gap, 3 * timing.poll_seconds)
-    RunState.objects.filter(pk=run.pk).update(looked_at=now, silent_seconds=silent)
+    left = [
+        wanted for wanted in run.requests if not BRING[wanted](remote, machine, deadline=deadline)
+    ]
+    if left != run.requests:
+        RunState.objects.filter(pk=run.pk).update(requests=left)

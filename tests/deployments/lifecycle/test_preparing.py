@@ -1,0 +1,175 @@
+"""Preparing: everything is brought, in as many slices as it takes, and the agent starts once."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from core.errors import SlipwayError
+from datasets.models import DownloadToken
+from datasets.services import normalised_file
+from deployments.lifecycle import preparing
+from deployments.models import CloudSnapshot, Machine, RunState
+from deployments.models.deployments import Status
+from deployments.remote import Result, SshUnreachableError
+from deployments.timing import Timing
+from deployments.training.job_file import PAYLOAD_FILES, run_folder
+from tests.deployments.virtual.acting import events, leased, with_machine
+from tests.deployments.virtual.remote import VirtualRemote
+from tests.deployments.virtual.renting import listed
+from tests.deployments.virtual.world import World
+
+TIMING = Timing()
+
+
+def test_payload_dataset_and_job_are_brought_and_the_agent_is_started(world: World) -> None:
+    deployment, machine, at_cloud = with_machine(world, Status.PREPARING)
+    folder = run_folder(machine.name)
+
+    preparing.prepare(leased(deployment), machine)
+
+    machine.refresh_from_db()
+    assert machine.agent_started_at == world.clock.now
+    assert world.cloud.agents_started == [machine.name]
+    assert events(deployment) == ["agent_started"]
+    assert {f"{folder}/{name}" for name, _, _ in PAYLOAD_FILES} < at_cloud.files.keys()
+    dataset = normalised_file(deployment.job.dataset).read_bytes()
+    assert at_cloud.files[f"{folder}/data/dataset.jsonl"] == dataset
+
+
+def test_I14_the_job_names_the_frozen_recipe_and_the_snapshot(world: World) -> None:
+    deployment, machine, at_cloud = with_machine(world, Status.PREPARING, architecture="arm64")
+
+    preparing.prepare(leased(deployment), machine)
+
+    job = json.loads(at_cloud.files[f"{run_folder(machine.name)}/job.json"])
+    assert job["run_id"] == machine.name
+    assert job["recipe"] == deployment.job.config
+    assert job["dataset"]["sha256"] == deployment.job.dataset_sha256
+    assert job["dataset"]["url"] is None
+    assert job["expected"] == {"gpu_count": 1, "vram_gib": 24, "architecture": "arm64"}
+    assert job["deadline_seconds"] == 24 * 3600
+
+
+def test_F36_with_a_public_address_the_job_carries_a_fresh_token_instead_of_the_data(
+    world: World, settings: Settings
+) -> None:
+    settings.APP_URL = "https://slipway.example"
+    deployment, machine, at_cloud = with_machine(world, Status.PREPARING)
+    folder = run_folder(machine.name)
+
+    preparing.prepare(leased(deployment), machine)
+
+    url = json.loads(at_cloud.files[f"{folder}/job.json"])["dataset"]["url"]
+    assert url.startswith("https://slipway.example/api/datasets/download?token=")
+    assert DownloadToken.objects.count() == 1
+    assert f"{folder}/data/dataset.jsonl" not in at_cloud.files
+
+
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the first upload of a test end with its slice."""
+    real = VirtualRemote.upload
+    left = [1]
+
+    def upload(self: VirtualRemote, *args: Any, **kwargs: Any) -> bool:
+        if left:
+            left.pop()
+            return False
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(VirtualRemote, "upload", upload)
+    yield
+    assert not left
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_F34_what_does_not_fit_into_a_slice_goes_on_in_the_next(world: World) -> None:
+    deployment, machine, _ = with_machine(world, Status.PREPARING)
+
+    assert preparing.prepare(leased(deployment), machine) == 0
+    machine.refresh_from_db()
+    assert machine.agent_started_at is None
+    preparing.prepare(leased(deployment), machine)
+
+    machine.refresh_from_db()
+    assert machine.agent_started_at is not None
+
+
+def test_F39_a_start_without_an_answer_is_asked_again(world: World) -> None:
+    deployment, machine, _ = with_machine(world, Status.PREPARING)
+    world.cloud.fail("start", "unknown")
+
+    assert preparing.prepare(leased(deployment), machine) == TIMING.poll_seconds
+    machine.refresh_from_db()
+    assert machine.agent_started_at is None
+    preparing.prepare(leased(deployment), machine)
+
+    assert world.cloud.agents_started == [machine.name]
+
+
+def test_F40_I11_preparing_twice_starts_one_agent(world: World) -> None:
+    deployment, machine, _ = with_machine(world, Status.PREPARING)
+
+    preparing.prepare(leased(deployment), machine)
+    preparing.prepare(leased(deployment), machine)
+
+    assert world.cloud.agents_started == [machine.name]
+
+
+def test_a_start_that_fails_says_what_the_machine_said(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment, machine, _ = with_machine(world, Status.PREPARING)
+    no_python = Result(127, "", "python3: not found")
+    monkeypatch.setattr(VirtualRemote, "run", lambda *args, **kwargs: no_python)
+
+    with pytest.raises(SlipwayError, match="python3: not found"):
+        preparing.prepare(leased(deployment), machine)
+
+
+def test_F43_a_machine_that_falls_silent_before_the_agent_runs_is_counted_silent(
+    world: World,
+) -> None:
+    deployment, machine, _ = with_machine(world, Status.PREPARING)
+    world.cloud.fail("ssh", *["unreachable"] * 3)
+    for _ in range(3):
+        listed(world, deployment)
+        with pytest.raises(SshUnreachableError):
+            preparing.prepare(leased(deployment), machine)
+
+    assert RunState.objects.get(machine=machine).silent_seconds == pytest.approx(22, abs=2)
+
+
+def test_F43_a_slice_that_worked_ends_the_silence(world: World) -> None:
+    deployment, machine, _ = with_machine(world, Status.PREPARING)
+    RunState.objects.create(machine=machine, silent_seconds=300)
+
+    preparing.prepare(leased(deployment), machine)
+
+    assert RunState.objects.get(machine=machine).silent_seconds == 0
+
+
+def test_F58_our_own_outage_is_not_the_machines_silence(world: World) -> None:
+    deployment, machine, _ = with_machine(world, Status.PREPARING)
+    world.cloud.fail("ssh", *["unreachable"] * 9)
+    world.cloud.fail("list", *["error"] * 9)
+    for _ in range(9):
+        listed(world, deployment)
+        with pytest.raises(SshUnreachableError):
+            preparing.prepare(leased(deployment), machine)
+
+    assert CloudSnapshot.objects.get().failed_since is not None
+    assert RunState.objects.get(machine=machine).silent_seconds <= 3 * TIMING.poll_seconds
+
+
+def test_a_missing_dataset_file_is_an_error_and_starts_no_agent(world: World) -> None:
+    deployment, machine, _ = with_machine(world, Status.PREPARING)
+    normalised_file(deployment.job.dataset).unlink()
+
+    with pytest.raises((OSError, SlipwayError)):
+        preparing.prepare(leased(deployment), machine)
+
+    assert Machine.objects.get().agent_started_at is None
