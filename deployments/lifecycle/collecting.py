@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tarfile
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ from core.time import database_now
 from deployments import clouds
 from deployments.lifecycle.lease import Lease
 from deployments.models import Artifact, Machine
-from deployments.remote import Remote, connect
+from deployments.remote import Remote, RemoteFileMissingError, connect
 from deployments.run_log import listed_files
 from deployments.timing import Timing
 from deployments.training.job_file import run_folder
@@ -50,13 +51,15 @@ def collect(lease: Lease, machine: Machine | None) -> float:
     try:
         with connect(clouds.ssh_target(machine)) as remote:
             files = read_manifest(remote, machine)
+            _check_space(folder, files)
             if not _download_all(remote, machine, files, folder=folder, deadline=deadline):
                 return 0.0
         check_safetensors(folder / "adapter")
-    except BadArtifactError as error:
+    except (BadArtifactError, RemoteFileMissingError) as error:
+        # The manifest is complete before the run says that it ended: what is missing never was.
         _refuse(lease, machine, error)
         return 0.0
-    archive = pack(folder)
+    archive = pack(folder, files)
     _record(lease, machine, files, archive=archive)
     return 0.0
 
@@ -73,7 +76,7 @@ def read_manifest(remote: Remote, machine: Machine) -> list[dict[str, object]]:
     text = remote.read(path, offset=0, limit=MANIFEST_LIMIT_BYTES)
     try:
         manifest = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadArtifactError("The machine's manifest is not JSON.") from None
     listed = listed_files(manifest.get("files") if isinstance(manifest, dict) else None)
     files = [file for file in listed if ALLOWED_NAME.fullmatch(str(file["name"]))]
@@ -82,7 +85,22 @@ def read_manifest(remote: Remote, machine: Machine) -> list[dict[str, object]]:
         raise BadArtifactError("Training ended, but it left no usable adapter.")
     if len(files) > MAX_FILES or total > TOTAL_LIMIT_BYTES:
         raise BadArtifactError(f"The adapter is too large: {len(files)} files, {total} bytes.")
+    if len({file["name"] for file in files}) < len(files):
+        raise BadArtifactError("The machine's manifest lists a file twice.")
     return files
+
+
+def _check_space(folder: Path, files: list[dict[str, object]]) -> None:
+    """F61: the files and their archive must fit; until they do, the machine is kept."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    needed = 2 * sum(int(str(file["size"])) for file in files)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SlipwayError(
+            f"The adapter needs {needed} bytes on Slipway's disk, where {free} are free.",
+            code="E_DISK",
+            remedy="Make room below SLIPWAY_DATA_DIR; until then the machine bills.",
+        )
 
 
 def _download_all(
@@ -139,32 +157,42 @@ def check_safetensors(folder: Path) -> None:
     Format: 8 bytes little-endian header length, JSON header, data. Source: safetensors README.
     """
     for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= 100_000_000 or 8 + length > path.stat().st_size:
-                raise BadArtifactError(f"{path.name} is not a safetensors file.")
-            try:
-                header = json.loads(file.read(length))
-            except ValueError:
-                raise BadArtifactError(f"{path.name} has no readable header.") from None
-        if not any(key != "__metadata__" for key in header):
+        if not any(key != "__metadata__" for key in _header_of(path)):
             raise BadArtifactError(f"{path.name} holds no weights.")
 
 
-def pack(folder: Path) -> Path:
-    """Pack the adapter as adapter.tar.gz with the same bytes each time; return the archive."""
+def _header_of(path: Path) -> dict[str, object]:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= 100_000_000 or 8 + length > path.stat().st_size:
+            raise BadArtifactError(f"{path.name} is not a safetensors file.")
+        try:
+            header = json.loads(file.read(length))
+        except (ValueError, RecursionError):
+            header = None
+    if not isinstance(header, dict):
+        raise BadArtifactError(f"{path.name} has no readable header.")
+    return header
+
+
+def pack(folder: Path, files: list[dict[str, object]]) -> Path:
+    """Pack the adapter as adapter.tar.gz with the same bytes each time; return the archive.
+
+    Nothing is compressed: weights hardly shrink, and a slice has little time (D10).
+    """
     target = folder / "adapter.tar.gz"
     part = target.with_name("adapter.tar.gz.part")
     with (
         part.open("wb") as raw,
-        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        gzip.GzipFile("", "wb", compresslevel=0, fileobj=raw, mtime=0) as packed,
         tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive,
     ):
-        for path in sorted((folder / "adapter").iterdir()):
-            entry = tarfile.TarInfo(f"adapter/{path.name}")
+        for name in sorted(str(file["name"]) for file in files):
+            path = folder / name
+            entry = tarfile.TarInfo(name)
             entry.size, entry.mode = path.stat().st_size, 0o644
-            with path.open("rb") as file:
-                archive.addfile(entry, file)
+            with path.open("rb") as content:
+                archive.addfile(entry, content)
     keep(part, target)
     return target
 
@@ -198,10 +226,10 @@ def _record(
         artifact.save(force_insert=True)
 
 
-def _refuse(lease: Lease, machine: Machine, error: BadArtifactError) -> None:
+def _refuse(lease: Lease, machine: Machine, error: SlipwayError) -> None:
     lease.now = database_now()
     fault = {
-        "code": error.code,
+        "code": BadArtifactError.code,
         "message": error.message,
         "remedy": "Read the end of the run's log for the reason.",
         "retryable": False,
