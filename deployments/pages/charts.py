@@ -143,7 +143,7 @@ def sparkline(points: Sequence[tuple[int, float]], *, total_steps: int | None) -
 
 def smoothed(series: Series) -> dict[int, float]:
     """Return the smoothed value at each step that has a finite one, as the chart draws it."""
-    return {int(step): value for step, value in _smoothed(_finite(series))}
+    return {int(step): round(value, 6) for step, value in _smoothed(_finite(series))}
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def dataset(user: User, *, name: str = "Support answers", rows: int = 1520) -> D
 def run(user: User, *, name: str = "Support answers v3", **fields: Any) -> Deployment:
     """Accept a run of the story's recipe, 31 min 49 s before now unless told otherwise."""
     data = fields.pop("dataset", None) or dataset(user)
-    config = builders.make_config(
+    config = fields.pop("training_config", None) or builders.make_config(
         user,
         name=name,
         base_model=fields.pop("model", MODEL),

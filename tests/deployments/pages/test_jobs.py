@@ -333,7 +333,7 @@ def test_the_loss_is_also_a_table_newest_first_and_a_csv(user: User, reader: Cli
         "step,train/loss,smoothed,eval/loss",
         "1,2.0,2.0,",
         "2,,,1.5",
-        "3,1.0,1.4444444444444446,",
+        "3,1.0,1.444444,",
     ]
 
 
