@@ -78,14 +78,14 @@ class Remote:
         """
         # A name of its own: a second writer must not write into our half of a file.
         part = f"{path}.{secrets.token_hex(4)}.part"
-        with self._sftp_step(path, size=len(data)) as sftp:
-            file = _open_new(sftp, part)
-            file.chmod(mode)
-            for start in range(0, len(data), BLOCK_BYTES):
-                write_block(sftp, file, offset=start, data=data[start : start + BLOCK_BYTES])
-            sync_file(sftp, file)
-            file.close()
-            sftp.posix_rename(part, path)
+        try:
+            with self._sftp_step(path, size=len(data)) as sftp:
+                _write_new(sftp, part, data, mode=mode)
+                sftp.posix_rename(part, path)
+        except RemoteError:
+            with suppress(RemoteError), self._sftp_step(part) as sftp:
+                sftp.remove(part)
+            raise
 
     def read(self, path: str, *, offset: int, limit: int) -> bytes:
         """Return up to ``limit`` bytes of a regular file from ``offset``; none behind its end.
@@ -95,14 +95,13 @@ class Remote:
         data = bytearray()
         with self._sftp_step(path, size=limit) as sftp:
             _size_of_regular_file(sftp, path)
-            file = sftp.open(path, "r")
-            while len(data) < limit:
-                count = min(BLOCK_BYTES, limit - len(data))
-                block = read_block(sftp, file, offset=offset + len(data), count=count)
-                if not block:
-                    break
-                data += block
-            file.close()
+            with _closing(sftp.open(path, "r")) as file:
+                while len(data) < limit:
+                    count = min(BLOCK_BYTES, limit - len(data))
+                    block = read_block(sftp, file, offset=offset + len(data), count=count)
+                    if not block:
+                        break
+                    data += block
         return bytes(data)
 
     def upload(self, local: Path, remote: str, *, sha256: str, deadline: float) -> bool:
@@ -148,14 +147,10 @@ class Remote:
             have = 0
         with self._sftp_step(remote) as sftp:
             there = _size_of_regular_file(sftp, remote)
+            if there < size:
+                raise _too_short(remote, there=there, size=size)
             file = sftp.open(remote, "r")
-        if there < size:
-            raise RemoteError(
-                f"{remote} has {there} bytes on the machine, {size} were promised.",
-                remedy="We look again. If it stays so, the machine's disk may be full.",
-                code="E_REMOTE_FILE",
-            )
-        with local.open("ab") as target:
+        with self._closed_after(file, remote), local.open("ab") as target:
             while have < size and time.monotonic() < deadline:
                 count = min(BLOCK_BYTES, size - have)
                 with self._sftp_step(remote, size=count) as sftp:
@@ -164,8 +159,6 @@ class Remote:
                     break
                 target.write(block)
                 have += len(block)
-        with self._sftp_step(remote):
-            file.close()
         return have == size
 
     def _send_rest(self, local: Path, part: str, *, size: int, deadline: float) -> bool:
@@ -173,17 +166,27 @@ class Remote:
         with self._sftp_step(part) as sftp:
             file = sftp.open(part, "r+") if 0 < have <= size else _open_new(sftp, part)
         have = have if have <= size else 0
-        with local.open("rb") as source:
+        with self._closed_after(file, part), local.open("rb") as source:
             source.seek(have)
             while have < size and time.monotonic() < deadline:
                 block = source.read(min(BLOCK_BYTES, size - have))
+                if not block:
+                    break
                 with self._sftp_step(part, size=len(block)) as sftp:
                     write_block(sftp, file, offset=have, data=block)
                 have += len(block)
-        with self._sftp_step(part) as sftp:
-            sync_file(sftp, file)
-            file.close()
+            with self._sftp_step(part) as sftp:
+                sync_file(sftp, file)
         return have == size
+
+    @contextmanager
+    def _closed_after(self, file: Any, path: str) -> Iterator[None]:
+        """Close a file that was used over several steps, whatever became of them."""
+        try:
+            yield
+        finally:
+            with suppress(RemoteError), self._sftp_step(path):
+                file.close()
 
     def _size(self, path: str) -> int | None:
         """Return the size of a regular file, None when there is none."""
@@ -262,6 +265,36 @@ class Remote:
         if channel is None:
             raise paramiko.SSHException("an SFTP session without a channel")
         return channel
+
+
+@contextmanager
+def _closing(file: Any) -> Iterator[Any]:
+    """Close a file after a block, but not after silence: the answer would be waited for again."""
+    try:
+        yield file
+    except TimeoutError:
+        raise
+    except Exception:
+        file.close()
+        raise
+    file.close()
+
+
+def _write_new(sftp: Any, path: str, data: bytes, *, mode: int) -> None:
+    """Write a new file, with its mode set before its first byte."""
+    with _closing(_open_new(sftp, path)) as file:
+        file.chmod(mode)
+        for start in range(0, len(data), BLOCK_BYTES):
+            write_block(sftp, file, offset=start, data=data[start : start + BLOCK_BYTES])
+        sync_file(sftp, file)
+
+
+def _too_short(remote: str, *, there: int, size: int) -> RemoteError:
+    return RemoteError(
+        f"{remote} has {there} bytes on the machine, {size} were promised.",
+        remedy="We look again. If it stays so, the machine's disk may be full.",
+        code="E_REMOTE_FILE",
+    )
 
 
 def _open_new(sftp: Any, path: str) -> Any:

@@ -91,7 +91,7 @@ def test_a_machine_is_launched_found_listed_and_ended(sandbox: SandboxHandle) ->
     found = cloud.find("slipway-a1")
     assert found is not None
     assert found.instance_id == launched.instance_id
-    assert [machine.instance_id for machine in cloud.list_all()] == [launched.instance_id]
+    assert launched.instance_id in [machine.instance_id for machine in cloud.list_all()]
     active = seen(
         lambda: cloud.get(launched.instance_id),
         when=lambda it: it is not None and it.status is InstanceStatus.ACTIVE,

@@ -74,6 +74,7 @@ def test_a_write_the_disk_has_no_room_for_leaves_the_old_file(machine: Machine) 
         remote.write("job.json", b"new", mode=0o600)
 
     assert (machine.home / "job.json").read_text() == "old"
+    assert names_in(machine.home) == ["job.json"]
     assert caught.value.code == "E_REMOTE_FILE"
     assert "job.json" in caught.value.message
     assert caught.value.remedy
