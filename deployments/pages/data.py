@@ -211,4 +211,4 @@ def _own(user: User, dataset_id: UUID) -> Dataset:
 def _show(request: HttpRequest, user: User, form: UploadForm) -> HttpResponse:
     rows = Dataset.objects.active().filter(user=user)[:SHOWN]
     context = {"form": form, "datasets": rows, "sample_rows": SAMPLE_ROWS}
-    return render(request, "deployments/datasets.html", context, status=400 if form.errors else 200)
+    return render(request, "deployments/datasets.html", context)

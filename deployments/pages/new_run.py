@@ -137,7 +137,7 @@ def _show(request: HttpRequest, user: User, platform: str, form: RunForm) -> Htt
         "has_draft": DRAFT in request.session and not form.is_bound,
         "action": reverse("deployments:new-run"),
     }
-    return render(request, "deployments/new_run.html", context, status=400 if form.errors else 200)
+    return render(request, "deployments/new_run.html", context)
 
 
 def _offers(user: User, platform: str, *, chosen: str) -> Offers:

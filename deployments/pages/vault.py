@@ -104,4 +104,4 @@ def _show(request: HttpRequest, user: User, form: KeyForm) -> HttpResponse:
     lines = [(entry, label_of(entry)) for entry in entries]
     has_all = {entry.provider for entry, _ in lines} >= set(PROVIDERS)
     context = {"form": None if has_all and not form.errors else form, "lines": lines}
-    return render(request, "deployments/vault.html", context, status=400 if form.errors else 200)
+    return render(request, "deployments/vault.html", context)

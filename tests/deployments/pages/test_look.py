@@ -2,7 +2,6 @@
 
 import re
 import uuid
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -71,7 +70,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> Iterator[dict[str, str]]:
+def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str, str]:
     """Render every page there is, with runs in every state."""
     scenes.worker_beats()
     newcomer = Client()
