@@ -10,6 +10,8 @@ class DeploymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from deployments import registration
+        # Importing the checks registers them.
+        from deployments import checks, finalizers, registration  # noqa: F401
 
         registration.register()
+        finalizers.connect()
