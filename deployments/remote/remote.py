@@ -113,8 +113,10 @@ class Remote:
         Raises: RemoteError (E_CHECKSUM) when a whole file, sent afresh, arrives as another one.
         """
         size = local.stat().st_size
-        if self._size(remote) == size and self._sha256(remote, deadline=deadline) == sha256:
-            return True
+        if self._size(remote) == size:
+            there = self._sha256(remote, deadline=deadline)
+            if there is None or there == sha256:
+                return there is not None
         part = f"{remote}.part"
         # Twice, because what an earlier slice left may be a part of another file.
         for _ in range(2):

@@ -162,6 +162,18 @@ def test_a_file_already_in_place_is_not_sent_again(machine: Machine, tmp_path: P
     assert machine.bytes_written == 0
 
 
+def test_a_file_in_place_whose_sum_is_not_known_in_time_is_left_as_it_is(
+    machine: Machine, tmp_path: Path
+) -> None:
+    local = make_local(tmp_path)
+    (machine.home / "set.jsonl").write_bytes(DATA)
+
+    with connect(machine.target()) as remote:
+        assert not remote.upload(local, "set.jsonl", sha256=sha256(DATA), deadline=soon(-1))
+
+    assert names_in(machine.home) == ["set.jsonl"]
+
+
 def test_another_file_of_the_same_size_is_replaced(machine: Machine, tmp_path: Path) -> None:
     local = make_local(tmp_path)
     (machine.home / "set.jsonl").write_bytes(bytes(len(DATA)))
