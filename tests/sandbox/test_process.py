@@ -183,5 +183,7 @@ def _started(data_dir: Path, *options: str) -> Iterator["subprocess.Popen[str]"]
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        yield process
-        process.terminate()
+        try:
+            yield process
+        finally:
+            process.terminate()
