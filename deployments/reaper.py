@@ -132,24 +132,35 @@ def judge(entry: VaultEntry, instance: Instance, *, now: datetime, timing: Timin
         return Finding(instance, wanted=False, reason="a second machine under one name (F21)")
     if machine.launch_state in (LaunchState.REFUSED, LaunchState.NEVER_SEEN):
         return Finding(instance, wanted=False, reason="it appeared late (F18)")
-    reason = _overdue(machine, now=now)
+    if machine.gone_at is not None:
+        return Finding(instance, wanted=False, reason="good lists had shown it gone (F28)")
+    reason = _overdue(machine, now=now, timing=timing)
     return Finding(instance, wanted=not reason, reason=reason or "a live deployment wants it")
 
 
-def _overdue(machine: Machine, *, now: datetime) -> str:
+def _overdue(machine: Machine, *, now: datetime, timing: Timing) -> str:
     """Return why the lifecycle should have ended this machine by now, else nothing."""
     d = machine.deployment
     if d.is_terminal:
         return "its deployment is over"
     if machine.end_wanted_at is not None and now >= machine.end_wanted_at + OVERDUE:
         return "its end was wanted and is overdue"
-    if d.desired == Desired.STOP and (d.last_tick_at or d.created_at) < now - OVERDUE:
+    if d.desired == Desired.STOP and _stop_is_overdue(d, now=now, timing=timing):
         return "a stop was asked for and nobody acted on it"
     spent = sum((m.accrued_usd(now) for m in d.machines.all()), Decimal(0))
     if spent >= d.budget_limit:
         return "its budget is used up"
     latest = machine.requested_at + timedelta(hours=float(d.max_hours)) + 6 * OVERDUE
     return "its time is used up" if now >= latest else ""
+
+
+def _stop_is_overdue(d: Deployment, *, now: datetime, timing: Timing) -> bool:
+    """Nobody ticks it, or whoever does has had more than the time a landing may take (F10)."""
+    if (d.last_tick_at or d.created_at) < now - OVERDUE:
+        return True
+    landing_seconds = timing.save_seconds + timing.collect_seconds if d.save_wanted else 0.0
+    asked = d.events.filter(kind="stop_asked").order_by("id").first()
+    return asked is not None and now >= asked.at + OVERDUE + timedelta(seconds=landing_seconds)
 
 
 def _is_due(entry: VaultEntry, finding: Finding, *, now: datetime) -> bool:
@@ -180,10 +191,10 @@ def _close_strays(entry: VaultEntry, instances: list[Instance], *, now: datetime
     timing: Timing = settings.TIMING
     listed = {i.instance_id for i in instances if i.status != InstanceStatus.TERMINATED}
     for stray in Stray.objects.filter(vault_entry=entry, gone_at__isnull=True):
-        if stray.instance_id in listed:
-            continue
         rows = Stray.objects.filter(pk=stray.pk)
-        if stray.absent_since is None:
+        if stray.instance_id in listed:
+            rows.update(absent_since=None)
+        elif stray.absent_since is None:
             rows.update(absent_since=now)
         elif (now - stray.absent_since).total_seconds() >= timing.proof_interval_seconds:
             rows.update(gone_at=now)
