@@ -137,8 +137,8 @@ class Run:
 
     def wait_for_exit(self) -> dict[str, Any]:
         """Wait for the exit event and for the agent's own end; return the event."""
-        event = self.wait_for_event("exit")
         self.wait_for(lambda: not self.agent_lives(), what="the agent's end")
+        (event,) = self.events("exit")
         return event
 
     def agent_pid(self) -> int:

@@ -178,6 +178,16 @@ def test_a_training_that_ignores_a_stop_is_ended_with_everything_it_started(run:
     assert run.processes() == []
 
 
+def test_what_a_training_leaves_running_ends_with_it(run: Run) -> None:
+    """T3: nothing goes on computing on a machine whose run is told to be over."""
+    add_training(run, "import subprocess\nsubprocess.Popen(['sleep', '60'])\nsave_adapter()")
+
+    exit_event = run.result()
+
+    assert exit_event["outcome"] == "completed"
+    assert run.processes() == []
+
+
 def test_a_stop_before_the_training_ends_the_run_at_once(run: Run) -> None:
     run.write("bootstrap.sh", "echo installing; sleep 60\n")
 

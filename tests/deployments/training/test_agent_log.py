@@ -37,8 +37,11 @@ def test_half_a_line_of_a_crash_is_cut_off(path: Path) -> None:
     assert [line["seq"] for line in lines(path)] == [1, 2]
 
 
-def test_after_the_exit_event_nothing_is_taken_not_even_by_another_process(path: Path) -> None:
+def test_after_the_exit_event_nothing_is_taken_not_even_by_another_process(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = RunLog(path)
+    monkeypatch.setattr("time.sleep", lambda _seconds: pytest.fail("waits in vain"))
     log.end(outcome="completed")
 
     assert log.append("phase", phase="train") is False

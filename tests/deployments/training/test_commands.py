@@ -50,6 +50,18 @@ def test_many_starts_at_once_make_one_agent(run: Run) -> None:
     assert len(run.events("phase")) == 4
 
 
+def test_a_second_agent_in_the_same_folder_ends_at_once(run: Run) -> None:
+    """I11: whatever the shell believed, the kernel's lock has the last word."""
+    pid = run.start()
+    run.wait_for_event("log", text="training")
+
+    second = run.shell(f"cd {run.folder} && python3 agent.py", check=False)
+
+    assert second.returncode == 0
+    assert run.agent_pid() == pid
+    assert len(run.events("environment")) == 2, "one agent's"
+
+
 def test_the_agent_outlives_the_shell_that_started_it(run: Run) -> None:
     """The session's hang-up reaches its process group; the agent has left it."""
     run.write_job()
