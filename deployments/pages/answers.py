@@ -67,6 +67,7 @@ class Block:
     url: str
     digest: str
     is_live: bool
+    every_seconds: int
 
 
 def block(
@@ -77,12 +78,14 @@ def block(
     *,
     url: str,
     is_live: bool,
+    every_seconds: int = 3,
 ) -> Block:
     """Render a block; ``url`` answers it alone, with any query it needs."""
     html = render_to_string(template, dict(context), request=request)
     digest = hashlib.blake2b(html.encode(), digest_size=8).hexdigest()
     joint = "&" if "?" in url else "?"
-    return Block(name, html, f"{url}{joint}{urlencode({'seen': digest})}", digest, is_live)
+    newer = f"{url}{joint}{urlencode({'seen': digest})}"
+    return Block(name, html, newer, digest, is_live, every_seconds)
 
 
 def refreshed(request: HttpRequest, shown: Block, **also: object) -> HttpResponse:

@@ -76,7 +76,7 @@ class JobPage:
 
     def _title_parts(self) -> list[str]:
         if self.run.attention:
-            return ["Needs you"]
+            return ["Needs you", *([self.alarm.short] if self.alarm else [])]
         if self.run.is_terminal:
             return [self.pill.word, usd(self.run.cost.accrued)]
         if self.run.status != Status.TRAINING or self.run.progress is None:
@@ -99,8 +99,9 @@ class JobPage:
 
     @cached_property
     def can_stop(self) -> bool:
-        """Whether asking for the end would change anything."""
-        return self.is_live and not self.run.stop_asked and self.run.status != Status.TERMINATING
+        """Whether asking for the end would change anything; saving can still be given up."""
+        decided = self.run.stop_asked and not self.run.save_wanted
+        return self.is_live and not decided and self.run.status != Status.TERMINATING
 
     @cached_property
     def steps_left(self) -> int | None:

@@ -23,12 +23,13 @@ from deployments.pages.answers import Block, member, page
 from deployments.pages.job_page import EVAL_LOSS, TRAIN_LOSS, JobPage
 from deployments.templatetags.wording import figure
 
+# The template of each block, and how often a live one asks for its newer self.
 BLOCKS = {
-    "state": "deployments/_state.html",
-    "figures": "deployments/_figures.html",
-    "loss": "deployments/_loss.html",
-    "side": "deployments/_side.html",
-    "story": "deployments/_story.html",
+    "state": ("deployments/_state.html", 2),
+    "figures": ("deployments/_figures.html", 2),
+    "loss": ("deployments/_loss.html", 5),
+    "side": ("deployments/_side.html", 3),
+    "story": ("deployments/_story.html", 5),
 }
 LINES_A_PAGE = 500
 ROWS_A_PAGE = 500
@@ -65,8 +66,16 @@ def _block(request: HttpRequest, shown: JobPage, name: str) -> Block:
     url = reverse("deployments:job-block", args=[shown.job.pk, name])
     if name == "state":
         url += "?" + urlencode({"word": shown.pill.word})
-    context = {"page": shown}
-    return answers.block(request, name, BLOCKS[name], context, url=url, is_live=shown.is_live)
+    template, every_seconds = BLOCKS[name]
+    return answers.block(
+        request,
+        name,
+        template,
+        {"page": shown},
+        url=url,
+        is_live=shown.is_live,
+        every_seconds=every_seconds,
+    )
 
 
 @page

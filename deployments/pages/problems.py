@@ -44,6 +44,11 @@ class Alarm:
     machine: MachineOverview | None
     console_url: str
 
+    @property
+    def short(self) -> str:
+        """The title in as few words as a window's title has room for: cannot end this machine."""
+        return self.title.partition(":")[0].removeprefix("We ")
+
 
 def problem(run: DeploymentOverview, *, kept: Artifact | None) -> Problem | None:
     """Return why the run failed or will fail, or None."""

@@ -67,7 +67,9 @@ def test_the_windows_title_tells_the_state_first(user: User, reader: Client) -> 
 
     assert re.fullmatch(r"62 % · loss 1\.\d{3} · Support answers v3 · Slipway", found["training"])
     assert found["ended"] == "Completed · $1.06 · Support answers v3 · Slipway"
-    assert found["attention"] == "Needs you · Support answers v3 · Slipway"
+    assert (
+        found["attention"] == "Needs you · cannot end this machine · Support answers v3 · Slipway"
+    )
     assert found["waiting"] == "Waiting for capacity · Support answers v3 · Slipway"
 
 
@@ -411,6 +413,22 @@ def test_f24_stopping_is_a_wish_and_says_whether_to_save(
     page = words(response.content.decode())
     assert "Asked to stop" in page
     assert "Stop run" not in page
+    assert ("Do not wait for saving" in page) is save
+
+
+def test_f24_whoever_has_asked_to_save_may_still_give_it_up(user: User, reader: Client) -> None:
+    deployment = scenes.training(user)
+    reader.post(address(deployment, "stop/"), {"save": "1"})
+
+    page = words(shown(reader, deployment, "stop/"))
+    reader.post(address(deployment, "stop/"), {"save": "0"})
+
+    assert "End it without saving?" in page
+    assert "Stop and save:" not in page
+    assert "the adapter does not come home" in page
+    deployment.refresh_from_db()
+    assert not deployment.save_wanted
+    assert reader.get(address(deployment, "stop/")).status_code == 302
 
 
 def test_before_training_there_is_nothing_to_save(user: User, reader: Client) -> None:
