@@ -12,8 +12,9 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 from django_q.cluster import Cluster
+from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from core.time import database_now
@@ -76,6 +77,12 @@ def send_canary(queue: str) -> None:
     async_task("deployments.tasks.answer_canary", queue, cluster=queue)
 
 
+def queue_depths() -> dict[str, int]:
+    """Return how many tasks wait in each queue, those at work included."""
+    counted = OrmQ.objects.filter(key__in=QUEUES).values_list("key").annotate(Count("pk"))
+    return dict.fromkeys(QUEUES, 0) | dict(counted.order_by())
+
+
 def beat(name: str) -> None:
     """Write down a sign of life."""
     WorkerHeartbeat.objects.update_or_create(name=name, defaults={"beat_at": database_now()})
@@ -105,10 +112,12 @@ def serve_queue() -> None:
 
 
 def _claim_deployments(now: datetime, *, timing: Timing) -> int:
-    due = Deployment.objects.filter(next_tick_at__lte=now).exclude(status__in=TERMINAL)
+    # Nothing live is without a next look, but should it be, this is where it is found (I9).
+    due = Deployment.objects.filter(Q(next_tick_at__lte=now) | Q(next_tick_at__isnull=True))
+    live = due.exclude(status__in=TERMINAL).order_by("next_tick_at")
     again = now + timedelta(seconds=timing.claim_seconds)
     claimed = 0
-    for pk, next_tick_at in due.values_list("pk", "next_tick_at")[:CLAIMED_AT_ONCE]:
+    for pk, next_tick_at in live.values_list("pk", "next_tick_at")[:CLAIMED_AT_ONCE]:
         with transaction.atomic():
             row = Deployment.objects.filter(pk=pk, next_tick_at=next_tick_at)
             if row.update(next_tick_at=again) == 1:
