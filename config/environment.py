@@ -1,6 +1,7 @@
 """Typed readers of the environment: each names its variable when the value cannot be used."""
 
 import os
+import re
 import secrets
 from dataclasses import fields
 from pathlib import Path
@@ -54,6 +55,16 @@ def number(name: str, *, default: float) -> float:
 def names(name: str, *, default: str = "") -> list[str]:
     """Return a comma-separated variable as a list without empty parts."""
     return [part.strip() for part in text(name, default=default).split(",") if part.strip()]
+
+
+def path_prefix(name: str, *, default: str) -> str:
+    """Return a variable that begins an address, such as ``admin/``: the slash stands behind it."""
+    value = text(name).strip("/")
+    if value == "":
+        return default
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", value):
+        raise ImproperlyConfigured(f"{name} must be like {default}, not {value!r}.")
+    return f"{value}/"
 
 
 def numbers_of(values: type[Values]) -> Values:

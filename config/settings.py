@@ -1,11 +1,13 @@
 """All settings, read once from the environment (API.md section 7)."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 from django.core.management.utils import get_random_secret_key
 
 from config import environment
+from config.logs import logging_settings
 from deployments.timing import Timing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -37,6 +39,15 @@ FIELD_ENCRYPTION_KEY = [
 ]
 
 # What the operator says about this installation.
+# 1 only behind a proxy that sets X-Forwarded-Proto and X-Forwarded-For itself and passes on
+# nothing of either that a client sent (FAULTS.md section 3).
+BEHIND_PROXY = environment.flag("BEHIND_PROXY", default=False)
+ADMIN_PATH = environment.path_prefix("ADMIN_PATH", default="admin/")
+METRICS_TOKEN = environment.text("METRICS_TOKEN")
+API_READS_PER_MINUTE = int(environment.number("API_READS_PER_MINUTE", default=600))
+API_WRITES_PER_MINUTE = int(environment.number("API_WRITES_PER_MINUTE", default=120))
+TOKEN_ROUTE_CALLS_PER_MINUTE = int(environment.number("TOKEN_ROUTE_CALLS_PER_MINUTE", default=600))
+REFUSED_TOKENS_PER_MINUTE = 60
 APP_URL = environment.text("APP_URL").rstrip("/")
 ALLOW_CPU_MACHINES = environment.flag("ALLOW_CPU_MACHINES", default=False)
 LOCAL_MODELS_DIR = Path(
@@ -62,7 +73,7 @@ TRAINER_PYTHON = environment.text(
 TIMING = environment.numbers_of(Timing)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "config.admin_site.SlipwayAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -74,6 +85,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_q",
     "django_htmx",
+    "axes",
     "core",
     "secrets_vault",
     "datasets",
@@ -81,16 +93,22 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "core.middleware.RequestIds",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.middleware.AnswerHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "core.middleware.SessionLimits",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    # Last, as its documentation asks: it answers for a sign-in that was refused.
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -120,19 +138,62 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
 
+# T1: five wrong passwords for one account from one address lock that pair for a minute. Whether
+# there is such an account makes no difference.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=1)
+AXES_LOCKOUT_PARAMETERS = [["ip_address", "username"]]
+AXES_RESET_ON_SUCCESS = True
+# Trying on does not prolong it: else anybody could keep somebody out for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "core.addresses.client_address"
+AXES_LOCKOUT_CALLABLE = "config.sign_in.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 # T13, T14.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    }
+}
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+# A session ends 12 hours after its sign-in, and after an hour without anybody (SessionLimits).
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_IDLE_SECONDS = 3600
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
+if PRODUCTION:
+    # A browser takes these names only over https, for this host alone and the whole of it.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+if BEHIND_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = PRODUCTION
+# Asked by programs on this host, over plain http.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31536000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
@@ -145,12 +206,19 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = SLIPWAY_DATA_DIR / "static" if PRODUCTION else None
+# In development static files are served from their sources: no collect step stands between a
+# change and a page. In production `manage.py collectstatic` compresses them and names each by
+# its content, so that browsers may keep it for ever.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
 }
-# Static files are served from their sources: no collect step stands between a change and a page.
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = not PRODUCTION
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -163,7 +231,8 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.api.BoundedJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["core.api.throttles.CallerLimit"],
+    "DEFAULT_SCHEMA_CLASS": "core.api.schema.SlipwaySchema",
     "EXCEPTION_HANDLER": "core.api.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -172,6 +241,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Fine-tune language models on rented GPUs; never pay for a forgotten one.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    # T1: nobody unknown is told anything.
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     # Three kinds of things have a status; each gets a name of its own.
@@ -206,28 +277,4 @@ Q_CLUSTER = {
     "ALT_CLUSTERS": {"ssh": {**_QUEUE, "workers": 4}},
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
-    },
-    # I17: whatever is logged, by whomever, passes here on its way out.
-    "filters": {"redact": {"()": "secrets_vault.redaction.RedactingFilter"}},
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "plain",
-            "filters": ["redact"],
-        }
-    },
-    "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", default="INFO")},
-    "loggers": {
-        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        "paramiko": {"level": "CRITICAL"},
-        # It tells every task it queues, each with a made-up name.
-        "django-q": {"level": "WARNING"},
-        "invoke": {"level": "WARNING"},
-        "fabric": {"level": "WARNING"},
-    },
-}
+LOGGING = logging_settings(as_json=PRODUCTION, level=environment.text("LOG_LEVEL", default="INFO"))

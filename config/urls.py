@@ -1,20 +1,26 @@
 """Where every address leads: the API under /api/, admin, sign-in, and the pages."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from config import health
 from deployments.pages.sign_in import SignIn
 
 urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("api/", include("core.api.urls")),
     path("api/", include("datasets.api_urls")),
     path("api/", include("secrets_vault.api_urls")),
     path("api/", include("deployments.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("admin/", admin.site.urls),
+    path(settings.ADMIN_PATH, admin.site.urls),
     path("login/", login_not_required(SignIn.as_view()), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("", include("deployments.pages.urls")),

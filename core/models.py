@@ -1,4 +1,4 @@
-"""API tokens, the installation's name, and the audit trail."""
+"""API tokens, first answers, limits, the installation's name, and the audit trail."""
 
 import uuid
 from collections.abc import Iterable
@@ -31,6 +31,52 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}...)"
+
+
+class FirstAnswer(models.Model):
+    """What a request under an Idempotency-Key was answered, for its repeats (F1).
+
+    Written before the request takes effect: ``status`` is null until it is answered. The body is
+    kept without the secrets it carried (T26).
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="first_answers"
+    )
+    # SHA-256 of the key, and of method, address and body.
+    key_hash = models.CharField(max_length=64)
+    request_hash = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(blank=True, default="")
+    # Set when the request failed in the middle: whether it took effect is not known.
+    failed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "key_hash"], name="one_answer_per_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status or 'no'} answer of {self.created_at:%Y-%m-%d %H:%M:%S}"
+
+
+class RateWindow(models.Model):
+    """How many requests one caller has made in one minute; written by ``core.limits`` alone."""
+
+    subject = models.CharField(max_length=100)
+    # Unix time of the minute's beginning.
+    started = models.BigIntegerField(db_index=True)
+    used = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "rate_windows"
+        constraints = [
+            models.UniqueConstraint(fields=["subject", "started"], name="one_row_per_minute")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.used}"
 
 
 class Installation(models.Model):

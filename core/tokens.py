@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from core.errors import InvalidInputError
@@ -76,9 +76,16 @@ def authenticate(plaintext: str) -> ApiToken | None:
     return token
 
 
-def revoke(token: ApiToken) -> None:
-    """End the token now; ending it again changes nothing."""
-    ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=Now())
+def live_tokens(user: User) -> QuerySet[ApiToken]:
+    """Return the user's tokens that are neither revoked nor expired."""
+    mine = ApiToken.objects.filter(user=user, revoked_at__isnull=True)
+    return mine.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
+
+
+def revoke(token: ApiToken) -> bool:
+    """End the token now and say whether it was still good; ending it again changes nothing."""
+    standing = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True)
+    return standing.update(revoked_at=Now()) == 1
 
 
 def allows(token: ApiToken, scope: str) -> bool:

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from core.api.caller import caller, id_parameter
 from core.api.file_response import AnyAccept, file_response
+from core.api.idempotency import creates
 from core.api.pagination import NewestFirst, page
 from core.api.schema import ErrorSerializer, error_responses
 from core.errors import InvalidInputError
@@ -41,6 +42,11 @@ class DatasetsView(GenericAPIView[Dataset]):
     pagination_class = NewestFirst
     parser_classes = [MultiPartParser]
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method == "POST":
+            _refuse_large_body(request)
+
     @extend_schema(
         operation_id="datasets_list",
         responses={200: DatasetSerializer(many=True), **error_responses(400)},
@@ -55,9 +61,9 @@ class DatasetsView(GenericAPIView[Dataset]):
         request={"multipart/form-data": UploadSerializer},
         responses={201: DatasetSerializer, **error_responses(400, 413, 415)},
     )
+    @creates("dataset")
     def post(self, request: Request) -> Response:
         """Upload a dataset; it is checked at once, and the answer holds what was found."""
-        _refuse_large_body(request)
         upload = UploadSerializer(data=request.data)
         upload.is_valid(raise_exception=True)
         dataset = services.create_dataset(

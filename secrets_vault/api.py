@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api.caller import caller, id_parameter
+from core.api.idempotency import creates
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from core.lookups import get_owned
@@ -35,6 +36,7 @@ class EntriesView(GenericAPIView[VaultEntry]):
         request=NewEntrySerializer,
         responses={201: VaultEntrySerializer, **error_responses(400, 409)},
     )
+    @creates("key")
     def post(self, request: Request) -> Response:
         """Seal a key; one for each provider."""
         given = NewEntrySerializer(data=request.data)

@@ -17,7 +17,11 @@ from pytest_django.fixtures import Settings
 _FOREIGN = (
     "ALLOWED_HOSTS",
     "ALLOW_CPU_MACHINES",
+    "ADMIN_PATH",
+    "API_READS_PER_MINUTE",
+    "API_WRITES_PER_MINUTE",
     "APP_URL",
+    "BEHIND_PROXY",
     "DATASET_SIZE_LIMIT_BYTES",
     "DEBUG",
     "DEFAULT_BUDGET_USD",
@@ -29,8 +33,10 @@ _FOREIGN = (
     "LAMBDA_SSH_USER",
     "LOCAL_MODELS_DIR",
     "LOG_LEVEL",
+    "METRICS_TOKEN",
     "SECRET_KEY",
     "SLIPWAY_ENV",
+    "TOKEN_ROUTE_CALLS_PER_MINUTE",
 )
 
 

@@ -1,11 +1,15 @@
 """Signing programs in by ``Authorization: Bearer slw_...``."""
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
 from core import tokens
+from core.addresses import client_network
+from core.api.throttles import refuse_if_exceeded
 from core.errors import AuthenticationError
+from core.limits import take
 from core.models import ApiToken
 
 _SCHEME = b"bearer"
@@ -21,6 +25,9 @@ class BearerTokenAuthentication(BaseAuthentication):
         plaintext = parts[1].decode("latin-1") if len(parts) == 2 else ""
         token = tokens.authenticate(plaintext)
         if token is None:
+            network = client_network(request)
+            allowance = take(f"refused:{network}", limit=settings.REFUSED_TOKENS_PER_MINUTE)
+            refuse_if_exceeded(request, allowance)
             # One answer for unknown, expired and revoked: a guesser learns nothing (T1).
             raise AuthenticationError(
                 "The token is not valid.",

@@ -4,7 +4,11 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
+
+from core.api.file_response import AnyAccept
+from core.api.idempotency import HEADER, MAX_KEY_CHARACTERS, creating_of
 
 
 class ErrorDetailsSerializer(serializers.Serializer[Any]):
@@ -33,6 +37,53 @@ class ErrorSerializer(serializers.Serializer[Any]):
     """The one error body (API.md section 1)."""
 
     error = ErrorDetailsSerializer()
+
+
+class SlipwaySchema(AutoSchema):
+    """Adds what every operation may answer, so that no view has to repeat it.
+
+    429 everywhere, 406 where ``Accept`` is heeded, 400, 413 and 415 where a body is read; the
+    Idempotency-Key and its 409 where something is created.
+    """
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
+        if operation is None:
+            return None
+        error = self.resolve_serializer(ErrorSerializer, "response").ref
+        answers = operation["responses"]
+        for status in self._common_refusals(reads_body="requestBody" in operation):
+            answers.setdefault(
+                str(status), {"content": {"application/json": {"schema": error}}, "description": ""}
+            )
+        operation["responses"] = dict(sorted(answers.items()))
+        return operation
+
+    def get_override_parameters(self) -> list[Any]:
+        if creating_of(self.view, self.method) is None:
+            return []
+        described = (
+            "The same key and body within 24 hours give the first answer again, marked by the "
+            "header Idempotent-Replayed; another body answers 409."
+        )
+        return [
+            OpenApiParameter(
+                HEADER,
+                {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
+                OpenApiParameter.HEADER,
+                description=described,
+            )
+        ]
+
+    def _common_refusals(self, *, reads_body: bool) -> set[int]:
+        found = {429}
+        if not issubclass(self.view.content_negotiation_class, AnyAccept):
+            found.add(406)
+        if reads_body:
+            found |= {400, 413, 415}
+        if creating_of(self.view, self.method) is not None:
+            found |= {400, 409}
+        return found
 
 
 def error_responses(*statuses: int) -> dict[int, type[ErrorSerializer]]:

@@ -176,9 +176,7 @@ class JobAnswer(Answer):
 
     id = serializers.UUIDField(source="job.pk")
     name = serializers.CharField(source="job.name")
-    status = serializers.ChoiceField(
-        source="job.status", choices=Status.choices
-    )
+    status = serializers.ChoiceField(source="job.status", choices=Status.choices)
     phase = serializers.CharField(source="deployment.phase", allow_null=True)
     model_name = serializers.CharField(source="job.model_name")
     dataset_id = serializers.UUIDField(source="job.dataset_id")

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.caller import caller, id_parameter
+from core.api.idempotency import creates
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from core.lookups import get_owned
@@ -28,6 +29,7 @@ class ConfigsView(GenericAPIView[TrainingConfig]):
         return self.get_paginated_response(ConfigAnswer(rows, many=True).data)
 
     @extend_schema(request=ConfigBody, responses={201: ConfigAnswer, **error_responses(400, 404)})
+    @creates("config")
     def post(self, request: Request) -> Response:
         """Keep a training config; settings it does not know are refused by name."""
         body = ConfigBody(data=request.data)

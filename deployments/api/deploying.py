@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db.models import Q
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import GenericAPIView
@@ -11,6 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api.caller import caller
+from core.api.etag import IF_NONE_MATCH, unless_same
+from core.api.idempotency import creates
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from core.errors import InvalidInputError, NotFoundError
@@ -51,6 +54,7 @@ class DeployView(APIView):
         request=DeployBody,
         responses={202: DeploymentAnswer, **error_responses(400, 404, 422, 502)},
     )
+    @creates("deployment")
     def post(self, request: Request, platform: str) -> Response:
         """Rent a machine and train; everything that can be refused is refused here, unspent."""
         body = DeployBody(data=request.data)
@@ -59,14 +63,16 @@ class DeployView(APIView):
         return Response(_short(request, deployment), status=202)
 
     @extend_schema(
-        parameters=[DEPLOYMENT_ID],
-        responses={200: DeploymentDetailAnswer, **error_responses(400, 404)},
+        parameters=[DEPLOYMENT_ID, IF_NONE_MATCH],
+        responses={200: DeploymentDetailAnswer, 304: None, **error_responses(400, 404)},
     )
-    def get(self, request: Request, platform: str) -> Response:
-        """Return everything about one deployment."""
+    def get(self, request: Request, platform: str) -> HttpResponseBase:
+        """Return everything about one deployment; 304 while nothing has changed."""
         found = _asked_for(request, platform)
         shown = overview.deployment_overview(found, now=database_now())
-        return Response(DeploymentDetailAnswer(shown, context={"request": request}).data)
+        return unless_same(
+            request, DeploymentDetailAnswer(shown, context={"request": request}).data
+        )
 
     @extend_schema(
         parameters=[DEPLOYMENT_ID, SAVE],

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,32 +10,14 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from core.errors import InvalidInputError
+from core.api.fields import StrictSerializer, Text
+
+__all__ = ["DecimalText", "JsonObject", "StrictSerializer", "Text", "Usd", "Whole"]
 
 CENT = Decimal("0.01")
 OBJECT_LIMIT_CHARACTERS = 16384
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """A request body: a field it does not know is refused, not passed over."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            for name in data:
-                if name not in self.fields:
-                    raise _unknown_field(str(name), known=", ".join(self.fields))
-        return super().to_internal_value(data)
-
-
-class Text(serializers.CharField):
-    """Text that was sent as text; numbers are not turned into it."""
-
-    def run_validation(self, data: Any = empty) -> Any:
-        if data is not empty and data is not None and not isinstance(data, str):
-            self.fail("invalid")
-        return super().run_validation(data)
 
 
 class Whole(serializers.IntegerField):
@@ -101,12 +82,3 @@ class Usd(serializers.Field[Decimal, Any, str, Any]):
         exponent = shortest.as_tuple().exponent
         coarse = isinstance(exponent, int) and exponent > -2
         return f"{shortest.quantize(CENT) if coarse else shortest:f}"
-
-
-def _unknown_field(name: str, *, known: str) -> InvalidInputError:
-    shown = name if name.isprintable() and len(name) <= 64 else ascii(name)[:64]
-    return InvalidInputError(
-        f"There is no field named {shown}.",
-        remedy=f"Remove it. Known fields: {known}.",
-        param=shown,
-    )

@@ -1,5 +1,6 @@
 """``/api/training/jobs``: what was trained, and everything its runs have told."""
 
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -7,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api.caller import caller, id_parameter
+from core.api.etag import IF_NONE_MATCH, unless_same
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from core.errors import ConflictError
@@ -49,11 +51,14 @@ class JobsView(GenericAPIView[TrainingJob]):
 class JobView(APIView):
     """One job of the caller."""
 
-    @extend_schema(parameters=[JOB_ID], responses={200: JobAnswer, **error_responses(404)})
-    def get(self, request: Request, job_id: str) -> Response:
-        """Return one training job with what its newest deployment says."""
+    @extend_schema(
+        parameters=[JOB_ID, IF_NONE_MATCH],
+        responses={200: JobAnswer, 304: None, **error_responses(404)},
+    )
+    def get(self, request: Request, job_id: str) -> HttpResponseBase:
+        """Return one training job with what its newest deployment says; 304 while it stands."""
         (line,) = overview.job_lines([own_job(request, job_id)], now=database_now())
-        return Response(JobAnswer(line, context={"request": request}).data)
+        return unless_same(request, JobAnswer(line, context={"request": request}).data)
 
 
 class EventsView(GenericAPIView[Event]):

@@ -45,6 +45,7 @@ def answer() -> Answer:
         class Raising(APIView):
             authentication_classes: list[Any] = []
             permission_classes: list[Any] = []
+            throttle_classes: list[Any] = []
 
             def get(self, request: Any) -> Response:
                 raise error

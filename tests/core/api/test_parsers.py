@@ -19,6 +19,7 @@ class Echo(APIView):
 
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
+    throttle_classes: list[Any] = []
     parser_classes = [BoundedJSONParser]
 
     def post(self, request: Request) -> Response:
