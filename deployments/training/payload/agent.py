@@ -14,15 +14,14 @@ import os
 import signal
 import sys
 import time
-import traceback
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 import adapter_files
 import agent_machine
 from agent_child import Child, end_leftovers, level_of
 from agent_data import obtain
-from agent_failures import STOPPED, RunFailedError, explain_exit
+from agent_failures import STOPPED, RunFailedError, as_failure, explain_exit
 from agent_log import RunLog
 from agent_watch import Heart, StopAskedError, Wishes
 
@@ -61,6 +60,8 @@ class Run:
 
     def perform(self) -> str:
         """Do all of it and return the outcome, completed or stopped; raises what went wrong."""
+        for name in ("control", "data", "output"):
+            (self.folder / name).mkdir(exist_ok=True)
         self._read_job()
         try:
             self._phase("preflight")
@@ -78,7 +79,7 @@ class Run:
         try:
             self.job = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))
             self.limits.update(self.job.get("limits") or {})
-            # The interpreter's float; a restart does not win the run more time.
+            # A restart does not win the run more time.
             used = time.time() - self.log.started_at if self.log.seq else 0.0
             left = float(self.job["deadline_seconds"]) - max(0.0, used)
             self.heart.interval_seconds = max(0.1, float(self.job["heartbeat_seconds"]))
@@ -104,7 +105,7 @@ class Run:
         for attempt in range(1, tries + 1):
             self._phase("install", f"try {attempt} of {tries}" if attempt > 1 else "")
             child = self._run_child(["sh", "bootstrap.sh"], name="install")
-            said = dict(line.split("=", 1) for line in child.tail if line.startswith("SLIPWAY_"))
+            said = {name: text for name, mark, text in _parts(child.tail) if mark}
             if child.status == 0 and "SLIPWAY_PYTHON" in said:
                 self.python = said["SLIPWAY_PYTHON"]
                 break
@@ -289,20 +290,25 @@ class Run:
         self.log.append("log", level=level, source="agent", text=text)
 
 
+def _parts(lines: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Return what bootstrap.sh says to us, NAME=text, as parts."""
+    return [line.partition("=") for line in lines if line.startswith("SLIPWAY_")]
+
+
 def conclude(run: Run, wishes: Wishes) -> dict[str, Any]:
     """Perform the run and return the fields of its exit event, whatever happens."""
     outcome, error, has_adapter = "failed", None, False
     try:
         outcome = run.perform()
     except BaseException as problem:  # noqa: BLE001 (the agent must never die without a word)
-        error = _as_failure(problem)
+        error = as_failure(problem)
     if run.trained:
         try:
             run.keep_adapter(outcome)
             has_adapter = True
         except BaseException as problem:  # noqa: BLE001 (as above)
             if outcome == "completed":
-                outcome, error = "failed", _as_failure(problem)
+                outcome, error = "failed", as_failure(problem)
     if error is None and outcome == "stopped":
         error = _why_stopped(wishes, run.job)
     if error is not None:
@@ -334,21 +340,6 @@ def _why_stopped(wishes: Wishes, job: Mapping[str, Any]) -> RunFailedError | Non
     return None
 
 
-def _as_failure(problem: BaseException) -> RunFailedError:
-    if isinstance(problem, RunFailedError):
-        return problem
-    traceback.print_exception(type(problem), problem, problem.__traceback__)
-    last = traceback.extract_tb(problem.__traceback__)[-1:]
-    where = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
-    full = isinstance(problem, OSError) and problem.errno == 28
-    return RunFailedError(
-        "E_DISK" if full else "E_AGENT",
-        f"The agent on the machine failed: {type(problem).__name__}: {problem}{where}",
-        remedy="Choose a machine with a larger disk." if full else "Start the run again.",
-        retryable=not full,
-    )
-
-
 def take_lock(folder: Path) -> bool:
     """Become the only agent of this folder for as long as we live (I11); False: there is one."""
     lock = folder / "lock"
@@ -372,8 +363,6 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if not take_lock(folder):
         return 0
-    for name in ("control", "data", "output"):
-        (folder / name).mkdir(exist_ok=True)
     wishes = Wishes(folder / "control")
     log = RunLog(folder / "run.jsonl")
     if log.ended:

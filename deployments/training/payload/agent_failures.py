@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import signal
+import traceback
+from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 # How train.py says by its exit status what happened; 1 is Python's own for an unexpected error.
@@ -193,3 +195,19 @@ def _crashed(number: int, *, tail: Sequence[str]) -> RunFailedError:
 def _last(tail: Sequence[str]) -> str:
     lines = [line for line in tail if line.strip()][-_TAIL_LINES:]
     return "It said last: " + " | ".join(lines)[-1500:] if lines else ""
+
+
+def as_failure(problem: BaseException) -> RunFailedError:
+    """Return any fault as the failure a user reads; its traceback goes to the agent's own log."""
+    if isinstance(problem, RunFailedError):
+        return problem
+    traceback.print_exception(type(problem), problem, problem.__traceback__)
+    last = traceback.extract_tb(problem.__traceback__)[-1:]
+    where = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
+    full = isinstance(problem, OSError) and problem.errno == 28
+    return RunFailedError(
+        "E_DISK" if full else "E_AGENT",
+        f"The agent on the machine failed: {type(problem).__name__}: {problem}{where}",
+        remedy="Choose a machine with a larger disk." if full else "Start the run again.",
+        retryable=not full,
+    )
