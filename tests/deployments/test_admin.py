@@ -74,10 +74,10 @@ def staff(*permissions: str) -> Client:
     return client
 
 
-def act(client: Client, action: str, deployment: Deployment) -> Any:
+def act(client: Client, action: str, deployment: Deployment, **fields: str) -> Any:
     return client.post(
         reverse("admin:deployments_deployment_changelist"),
-        {"action": action, "_selected_action": [str(deployment.pk)]},
+        {"action": action, "_selected_action": [str(deployment.pk)], **fields},
     )
 
 
@@ -171,6 +171,79 @@ def test_staff_that_may_change_deployments_can_stop(deployment: Deployment) -> N
 
     deployment.refresh_from_db()
     assert deployment.desired == Desired.STOP
+
+
+def test_f84_a_notice_is_resolved_with_a_reason_alone(deployment: Deployment, root: Client) -> None:
+    Deployment.objects.update(attention={"code": "E_X", "message": "Look here."})
+
+    act(root, "mark_resolved", deployment)
+    deployment.refresh_from_db()
+    assert deployment.attention is not None
+
+    act(root, "mark_resolved", deployment, reason="The cloud's support ended it.")
+    deployment.refresh_from_db()
+    assert deployment.attention is None
+    entry = AuditEntry.objects.get(action="deployment.attention_resolved")
+    assert entry.data["reason"] == "The cloud's support ended it."
+
+
+def test_f84_what_cannot_be_collected_is_said_to_the_operator(
+    deployment: Deployment, root: Client
+) -> None:
+    url = reverse("admin:deployments_deployment_changelist")
+    chosen = {"action": "retry_collect", "_selected_action": [str(deployment.pk)]}
+
+    page = root.post(url, chosen, follow=True)
+
+    assert "only what is collecting can be collected" in page.content.decode()
+
+
+@pytest.mark.parametrize("action", ["stop", "retry_collect", "mark_resolved"])
+def test_staff_that_may_only_look_can_do_none_of_it(deployment: Deployment, action: str) -> None:
+    Deployment.objects.update(attention={"code": "E_X", "message": "Look here."})
+
+    act(staff("view_deployment"), action, deployment, reason="None.")
+
+    assert not AuditEntry.objects.filter(action__startswith="deployment.").exists()
+
+
+def test_the_list_shows_who_asks_for_attention_and_can_be_narrowed_to_it(
+    deployment: Deployment, root: Client
+) -> None:
+    make_deployment(name="all-is-well")
+    Deployment.objects.filter(pk=deployment.pk).update(
+        attention={"code": "E_X", "message": "Look here."}
+    )
+
+    url = reverse("admin:deployments_deployment_changelist")
+    page = root.get(url, {"attention__isempty": "0"}).content.decode()
+
+    assert "E_X: Look here." in page
+    assert "all-is-well" not in page
+
+
+def test_the_fleet_shows_what_bills_now_and_how_fast(deployment: Deployment, root: Client) -> None:
+    gone = make_machine(gone_at=NOON)
+
+    page = root.get(reverse("admin:deployments_machine_fleet")).content.decode()
+
+    assert deployment.machines.get().name in page
+    assert "slwtst-stray" in page
+    assert "$1.29 an hour" in page
+    assert gone.name not in page
+
+
+def test_the_list_of_machines_leads_to_the_fleet(deployment: Deployment, root: Client) -> None:
+    page = root.get(reverse("admin:deployments_machine_changelist")).content.decode()
+
+    assert reverse("admin:deployments_machine_fleet") in page
+
+
+def test_the_fleet_is_not_for_staff_that_may_not_see_machines(deployment: Deployment) -> None:
+    url = reverse("admin:deployments_machine_fleet")
+
+    assert staff("view_deployment").get(url).status_code == 403
+    assert staff("view_machine").get(url).status_code == 200
 
 
 def test_t23_the_queue_has_no_admin_that_would_run_functions_by_name() -> None:
