@@ -59,9 +59,9 @@ class Burn:
     text: str
 
     @property
-    def is_live(self) -> bool:
-        """Whether it may change by itself."""
-        return self.tone != "nothing"
+    def every_seconds(self) -> int:
+        """How soon it must be asked again to stay true: a run may start in another window."""
+        return 15 if self.tone == "nothing" else 5
 
 
 @dataclass(frozen=True)

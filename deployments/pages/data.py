@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.errors import ConflictError, InvalidInputError, TooLargeError
 from core.lookups import get_owned
@@ -62,7 +62,7 @@ class Turn:
 
 
 @page
-@require_GET
+@require_safe
 def datasets(request: HttpRequest) -> HttpResponse:
     """List the user's data, and offer to upload some."""
     return _show(request, member(request), UploadForm())
@@ -108,7 +108,7 @@ def take_sample(request: HttpRequest) -> HttpResponse:
 
 
 @page
-@require_GET
+@require_safe
 def dataset(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
     """Show what was found in a file, and three rows of it."""
     found = _own(member(request), dataset_id)
@@ -126,7 +126,7 @@ def dataset(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
 
 
 @page
-@require_GET
+@require_safe
 def findings_csv(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
     """Answer the listed findings as CSV."""
     found = _own(member(request), dataset_id)

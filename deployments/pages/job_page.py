@@ -104,6 +104,14 @@ class JobPage:
         return self.is_live and not decided and self.run.status != Status.TERMINATING
 
     @cached_property
+    def epochs(self) -> float | None:
+        """How often the data is passed over; None where a number of steps decides instead."""
+        recipe = self.job.config.get("hyperparameters", {})
+        epochs = recipe.get("num_train_epochs")
+        decides = isinstance(epochs, (int, float)) and recipe.get("max_steps") is None
+        return float(epochs) if decides else None
+
+    @cached_property
     def steps_left(self) -> int | None:
         """The steps a stop would leave out; None while nobody knows."""
         progress = self.run.progress
@@ -156,8 +164,7 @@ class JobPage:
         total = f" of {progress.total_steps:,}" if progress.total_steps else ""
         found = [Figure("Progress", percent(progress.percent), f"step {progress.step:,}{total}")]
         if progress.epoch is not None:
-            epochs = self.job.config.get("hyperparameters", {}).get("num_train_epochs")
-            of = f"of {epochs:g}" if isinstance(epochs, (int, float)) else ""
+            of = f"of {self.epochs:g}" if self.epochs else ""
             found.append(Figure("Epoch", f"{progress.epoch:.2f}", of))
         return found
 
@@ -190,12 +197,11 @@ class JobPage:
     def chart(self) -> charts.LossChart | None:
         """The loss chart; None before the first value."""
         series = history.metric_series(self.job, names=(TRAIN_LOSS, EVAL_LOSS))
-        epochs = self.job.config.get("hyperparameters", {}).get("num_train_epochs")
         return charts.loss_chart(
             series.get(TRAIN_LOSS),
             series.get(EVAL_LOSS),
             total_steps=self.run.progress.total_steps if self.run.progress else None,
-            epochs=float(epochs) if isinstance(epochs, (int, float)) else 0.0,
+            epochs=self.epochs or 0.0,
         )
 
     @cached_property

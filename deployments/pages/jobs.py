@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from core.errors import InvalidInputError, NotFoundError
 from deployments import history, overview, services
@@ -36,7 +36,7 @@ ROWS_A_PAGE = 500
 
 
 @page
-@require_GET
+@require_safe
 def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show one run as a whole."""
     shown = job_page.find(member(request), job_id)
@@ -45,7 +45,7 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @page
-@require_GET
+@require_safe
 def block(request: HttpRequest, job_id: UUID, name: str) -> HttpResponse:
     """Answer one block of the page alone."""
     if name not in BLOCKS:
@@ -103,7 +103,7 @@ def _asked_words(shown: JobPage, *, save: bool) -> str:
 
 
 @page
-@require_GET
+@require_safe
 def loss(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show the loss chart as a table, newest first."""
     shown = job_page.find(member(request), job_id)
@@ -117,7 +117,7 @@ def loss(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @page
-@require_GET
+@require_safe
 def loss_csv(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Answer the whole table as CSV, in the columns of the page."""
     shown = job_page.find(member(request), job_id)
@@ -142,7 +142,7 @@ def _loss_columns(job: TrainingJob) -> tuple[list[int], list[Mapping[int, float 
 
 
 @page
-@require_GET
+@require_safe
 def log(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show the log, newest lines last; ``before`` pages back, ``q`` and ``level`` filter."""
     shown = job_page.find(member(request), job_id)
@@ -178,7 +178,7 @@ LEVEL_CHOICES = (
 
 
 @page
-@require_GET
+@require_safe
 def log_text(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Answer the whole log as a text file; no line is ever cut."""
     shown = job_page.find(member(request), job_id)
@@ -194,7 +194,7 @@ def log_text(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 
 @page
-@require_GET
+@require_safe
 def events(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show everything that happened to the run, newest first."""
     shown = job_page.find(member(request), job_id)

@@ -71,14 +71,18 @@ def facts(
     environment: Mapping[str, Any] | None = None,
 ) -> MachineFacts:
     """Return what is shown of a machine; ``row`` has the times that ``machine`` leaves out."""
+    stand_in = bool((environment or {}).get("cpu_stand_in"))
     return MachineFacts(
         machine=machine,
         gpu=gpu_words(machine),
         status=STATUS_WORDS.get(machine.status, machine.status),
         proof=proof(machine, row, cloud=cloud),
         billed_seconds=billed_seconds(machine, row),
-        is_stand_in=bool((environment or {}).get("cpu_stand_in")),
-        figures=(*_environment(environment or {}), *_heartbeat(heartbeat or {})),
+        is_stand_in=stand_in,
+        figures=(
+            *_environment(environment or {}),
+            *_heartbeat(heartbeat or {}, has_gpu=not stand_in),
+        ),
     )
 
 
@@ -140,11 +144,11 @@ def _environment(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _heartbeat(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _heartbeat(told: Mapping[str, Any], *, has_gpu: bool) -> list[tuple[str, str]]:
     """Word the newest figures of the agent; what it does not tell is left out."""
     found = []
     gpus = told.get("gpus")
-    if isinstance(gpus, list) and gpus and isinstance(gpus[0], Mapping):
+    if has_gpu and isinstance(gpus, list) and gpus and isinstance(gpus[0], Mapping):
         found += _gpu(gpus[0])
     if _number(told.get("cpu_percent")) is not None:
         cores = f" of {told['cpu_count']} cores" if told.get("cpu_count") else ""

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from core.errors import ConflictError, SlipwayError
@@ -69,7 +69,7 @@ def new_run(request: HttpRequest) -> HttpResponse:
 
 
 @page
-@require_GET
+@require_safe
 def being_started(request: HttpRequest, nonce: UUID) -> HttpResponse:
     """Wait for the first of two presses to be answered, then lead to what came of it."""
     user = member(request)

@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from core.time import database_now
 from datasets.models import Dataset
@@ -55,7 +55,7 @@ class RunLine:
 
 
 @page
-@require_GET
+@require_safe
 def runs(request: HttpRequest) -> HttpResponse:
     """Show the user's runs, newest first; before the first one, what to do."""
     user = member(request)
@@ -69,20 +69,19 @@ def runs(request: HttpRequest) -> HttpResponse:
 
 
 @page
-@require_GET
+@require_safe
 def rows(request: HttpRequest) -> HttpResponse:
     """Answer the table alone."""
     return answers.refreshed(request, _rows_block(request, member(request)))
 
 
 @page
-@require_GET
+@require_safe
 def burn(request: HttpRequest) -> HttpResponse:
     """Answer the burn meter alone."""
     user = member(request)
     shown = context.burn(user, context.living_machines(user), now=database_now())
-    status = 200 if shown.is_live else answers.STOP_POLLING
-    return render(request, "_burn.html", {"burn": shown}, status=status)
+    return render(request, "_burn.html", {"burn": shown})
 
 
 def _first_steps(user: User) -> dict[str, object]:

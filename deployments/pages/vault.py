@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.errors import ConflictError, InvalidInputError
 from core.lookups import get_owned
@@ -20,7 +20,7 @@ from secrets_vault.models import VaultEntry
 
 
 @page
-@require_GET
+@require_safe
 def vault(request: HttpRequest) -> HttpResponse:
     """List the user's keys, and offer to add one."""
     return _show(request, member(request), KeyForm())

@@ -1,5 +1,6 @@
 """What stands around every page: the burn meter, which must be true (I20), and the banners."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -94,22 +95,20 @@ def test_somebody_elses_machines_are_not_counted(user: User) -> None:
     assert burn_of(user).tone == "nothing"
 
 
-def test_the_burn_meter_stands_on_every_page_and_asks_again_only_while_something_lives(
+def test_i20_the_burn_meter_stands_on_every_page_and_is_asked_for_again_even_when_nothing_bills(
     user: User, reader: Client
 ) -> None:
-    assert 'hx-get="/burn/"' not in reader.get("/vault/").content.decode()
+    # Found on a real run: a page opened while it was queued went on saying that nothing bills.
+    page = reader.get("/vault/").content.decode()
+    assert "Nothing bills" in page
+    assert re.search(r'hx-get="/burn/"\s+hx-trigger="every 15s"', page)
 
     scenes.training(user)
 
-    assert 'hx-get="/burn/"' in reader.get("/vault/").content.decode()
-    assert reader.get("/burn/").status_code == 200
-
-
-def test_the_burn_meter_stops_asking_once_nothing_bills(user: User, reader: Client) -> None:
-    response = reader.get("/burn/")
-
-    assert response.status_code == 286
-    assert "Nothing bills" in response.content.decode()
+    alone = reader.get("/burn/")
+    assert alone.status_code == 200
+    assert "1 machine" in spoken(alone.content.decode())
+    assert 'hx-trigger="every 5s"' in alone.content.decode()
 
 
 def test_f9_a_silent_worker_is_told_while_something_is_alive(user: User, reader: Client) -> None:

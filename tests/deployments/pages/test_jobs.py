@@ -162,9 +162,27 @@ def test_a_practice_machine_says_that_a_cpu_stands_in(user: User, reader: Client
     deployment = scenes.preparing(user)
     run = deployment.machines.get().run
     run.environment = {"cpu_stand_in": True}
+    run.heartbeat = {"gpus": [{"utilization_percent": 0}], "cpu_percent": 97.0}
     run.save()
 
-    assert "a CPU stands in for the GPU" in shown(reader, deployment)
+    page = words(shown(reader, deployment))
+
+    assert "a CPU stands in for the GPU" in page
+    assert "CPU 97 %" in page
+    assert "GPU use" not in page
+
+
+def test_where_steps_decide_the_epochs_of_the_recipe_are_not_told(
+    user: User, reader: Client
+) -> None:
+    deployment = scenes.training(user)
+    deployment.job.config["hyperparameters"]["max_steps"] = 285
+    deployment.job.save()
+
+    page = words(shown(reader, deployment))
+
+    assert "Epoch 1.86 Elapsed" in page
+    assert "epoch 1" not in page
 
 
 def test_t3_what_a_machine_tells_is_shown_as_text_and_never_as_markup(
