@@ -51,10 +51,10 @@ def latest_metrics(job_id: UUID) -> dict[str, MetricPoint]:
         .annotate(newest_step=Max("step"))[:MAX_NAMES]
     )
     rows = Metric.objects.filter(job=job_id, name__in=newest, step__in=set(newest.values()))
+    # Several rows of a name may be found, by the last step of another; its own last one stays.
     return {
         row.name: MetricPoint(value=row.value, step=row.step, at=row.at)
-        for row in rows.order_by("name")
-        if newest[row.name] == row.step
+        for row in rows.order_by("name", "step")
     }
 
 
