@@ -65,6 +65,8 @@ def logging_settings(*, as_json: bool, level: str) -> dict[str, object]:
             "paramiko": {"level": "CRITICAL"},
             # It tells every task it queues, each with a made-up name.
             "django-q": {"level": "WARNING"},
+            # It tells each sign-in four times.
+            "axes": {"level": "WARNING"},
             "invoke": {"level": "WARNING"},
             "fabric": {"level": "WARNING"},
         },
