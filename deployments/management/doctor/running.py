@@ -1,0 +1,67 @@
+"""The processes that must run: the worker with its queues, and the timer of ``reap``."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.conf import settings
+
+from core.time import database_now
+from deployments import tasks
+from deployments.management.commands.reap import BEAT_NAME
+from deployments.management.doctor.finding import Finding, age, fail, ok, warn
+from deployments.models import Deployment, WorkerHeartbeat
+from deployments.models.deployments import TERMINAL
+from deployments.timing import Timing
+
+WORKER_PREFIX = "worker:"
+WORKER_SILENT_SECONDS = 30.0
+# The timer's 5 minutes, twice, and some.
+REAP_SILENT_SECONDS = 15 * 60.0
+START_WORKER = "Start the worker (systemctl start slipway-worker)."
+
+
+def worker() -> Iterator[Finding]:
+    """Look for a fresh sign of life of a supervisor, and of each queue through it (F9)."""
+    now = database_now()
+    beats = WorkerHeartbeat.objects.filter(name__startswith=WORKER_PREFIX).order_by("-beat_at")
+    fresh = [beat for beat in beats if _seconds(now, beat.beat_at) <= WORKER_SILENT_SECONDS]
+    if not fresh:
+        yield _no_worker(now, beats.first())
+        return
+    names = ", ".join(beat.name.removeprefix(WORKER_PREFIX) for beat in fresh)
+    yield ok(f"worker: {len(fresh)} running ({names})")
+    timing: Timing = settings.TIMING
+    for queue in tasks.QUEUES:
+        beaten = tasks.last_beat(f"queue:{queue}")
+        if beaten is not None and _seconds(now, beaten) <= timing.stall_limit_seconds:
+            yield ok(f"worker: queue {queue} takes tasks")
+        else:
+            yield fail(
+                f"worker: queue {queue} took no task lately",
+                "It is restarted by itself within minutes; if not, restart the worker.",
+            )
+
+
+def reap() -> Iterator[Finding]:
+    """Look for the last whole sweep of the second stopper (D7)."""
+    now = database_now()
+    beat = WorkerHeartbeat.objects.filter(name=BEAT_NAME).first()
+    remedy = "Install and start the timer: docs/operations, slipway-reap.timer."
+    if beat is None:
+        yield warn("reap: has not run in the last day", remedy)
+    elif _seconds(now, beat.beat_at) > REAP_SILENT_SECONDS:
+        yield warn(f"reap: ran {age(_seconds(now, beat.beat_at))} ago", remedy)
+    else:
+        yield ok(f"reap: ran {age(_seconds(now, beat.beat_at))} ago")
+
+
+def _no_worker(now: datetime, last: WorkerHeartbeat | None) -> Finding:
+    since = f", the last one beat {age(_seconds(now, last.beat_at))} ago" if last else ""
+    live = Deployment.objects.exclude(status__in=TERMINAL).count()
+    if live:
+        return fail(f"worker: none runs{since}, and {live} deployments wait for it", START_WORKER)
+    return warn(f"worker: none runs{since}", START_WORKER)
+
+
+def _seconds(now: datetime, then: datetime) -> float:
+    return max(0.0, (now - then).total_seconds())
