@@ -39,6 +39,9 @@ _FOREIGN = (
     "TOKEN_ROUTE_CALLS_PER_MINUTE",
 )
 
+# pytest-django's fixtures that open the database.
+_DATABASE = frozenset({"db", "transactional_db", "live_server"})
+
 
 def _set_up_django() -> None:
     """Set Django up on a throw-away data folder.
@@ -73,3 +76,17 @@ def data_folder(tmp_path: Path, settings: Settings) -> Path:
     settings.SLIPWAY_DATA_DIR = folder
     settings.LOCAL_MODELS_DIR = folder / "models"
     return folder
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL run what touches the database; the rest would only repeat itself."""
+    if connection.vendor == "sqlite":
+        return
+    kept = [item for item in items if _touches_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _touches_database(item: pytest.Item) -> bool:
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    return item.get_closest_marker("django_db") is not None or not _DATABASE.isdisjoint(fixtures)
