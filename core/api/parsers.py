@@ -13,8 +13,11 @@ from core.errors import TooLargeError
 class BoundedJSONParser(parsers.JSONParser):
     """JSON no larger than DATA_UPLOAD_MAX_MEMORY_SIZE and no deeper than can be read.
 
-    REST framework's own reads past Django's limit, and deep nesting breaks it.
+    REST framework's own reads past Django's limit, and deep nesting breaks it. A subclass may
+    set a ``limit_bytes`` of its own.
     """
+
+    limit_bytes: int | None = None
 
     def parse(
         self,
@@ -22,7 +25,7 @@ class BoundedJSONParser(parsers.JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        limit = self.limit_bytes or settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         request = (parser_context or {}).get("request")
         # The server hands over no more than the announced length.
         announced = str(request.META.get("CONTENT_LENGTH", "")) if request is not None else ""
