@@ -7,7 +7,7 @@ checked, times are ours (F42, T3).
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,11 @@ from typing import Any
 from django.db import transaction
 
 from core.time import database_now
-from deployments.models import Checkpoint, LogLine, Machine, Metric, RunState
+from deployments.models import Checkpoint, Deployment, LogLine, Machine, Metric, RunState
 
 MAX_LINE_BYTES = 65536
 MAX_VALUES = 100
+MAX_PUSHED_EVENTS = 500
 MAX_DEPTH = 8
 MAX_OBJECT_BYTES = 16384
 MAX_STEP = 2**31 - 1
@@ -27,6 +28,8 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 LEVELS = frozenset({"debug", "info", "warning", "error"})
 REQUESTS = frozenset({"dataset", "base_model"})
+# What somebody must act upon.
+URGENT = frozenset({"request", "exit"})
 JsonObject = Mapping[str, Any]
 
 
@@ -62,11 +65,18 @@ def parse_lines(chunk: bytes) -> tuple[list[JsonObject], int]:
 
 
 def ingest(
-    machine: Machine, events: Iterable[JsonObject], *, log_offset: int | None = None
+    machine: Machine,
+    events: Iterable[JsonObject],
+    *,
+    log_offset: int | None = None,
+    without_gap: bool = False,
 ) -> Taken:
     """Take the events that are new, in order of their numbers; repeat at will (I10).
 
-    ``log_offset`` is where the pull goes on reading; it moves in the same transaction.
+    ``log_offset`` is where the pull goes on reading; it moves in the same transaction, and by
+    the pull alone, so a push never makes it pass over a line. ``without_gap`` stops at the first
+    number that is missing: a pushed batch may have overtaken another one, whose events would
+    otherwise be lost. The pull needs no such care: it reads the file from its start.
     """
     now = database_now()
     with transaction.atomic():
@@ -80,6 +90,8 @@ def ingest(
         for event in new:
             if int(event["seq"]) <= run.accepted_through:
                 continue
+            if without_gap and int(event["seq"]) > run.accepted_through + 1:
+                break
             run.accepted_through = int(event["seq"])
             handler = _HANDLERS.get(_word(event.get("kind")))
             if handler is not None:
@@ -92,6 +104,26 @@ def ingest(
             run.silent_seconds = 0
         run.save()
     return Taken(accepted_through=run.accepted_through, new_events=taken)
+
+
+def ingest_pushed(machine: Machine, sent: Sequence[object]) -> Taken:
+    """Take a batch that a machine pushed, as far as it goes on where we are (F41).
+
+    What is no numbered event is passed over, as in the file. An end or a wish is looked at now,
+    not at the next poll.
+    """
+    events = [
+        event
+        for event in sent[:MAX_PUSHED_EVENTS]
+        if isinstance(event, dict) and _whole(event.get("seq")) is not None
+    ]
+    taken = ingest(machine, events, without_gap=True)
+    if taken.new_events and any(_word(event.get("kind")) in URGENT for event in events):
+        now = database_now()
+        Deployment.objects.filter(pk=machine.deployment_id, next_tick_at__gt=now).update(
+            next_tick_at=now
+        )
+    return taken
 
 
 def _phase(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:

@@ -5,7 +5,7 @@ Ids are plain text here: what is not an id answers like an unknown one (I18).
 
 from django.urls import path
 
-from deployments.api import artifacts, configs, deploying, jobs, offers, told
+from deployments.api import artifacts, configs, deploying, jobs, machine, offers, told
 
 app_name = "deployments_api"
 
@@ -17,12 +17,17 @@ urlpatterns = [
     path("training/jobs", jobs.JobsView.as_view(), name="jobs"),
     path("training/jobs/<str:job_id>", jobs.JobView.as_view(), name="job"),
     path("training/jobs/<str:job_id>/metrics", told.MetricsView.as_view(), name="metrics"),
-    path("training/jobs/<str:job_id>/events", jobs.EventsView.as_view(), name="events"),
+    path("training/jobs/<str:job_id>/events", machine.EventsView.as_view(), name="events"),
     path("training/jobs/<str:job_id>/logs", told.LogsView.as_view(), name="logs"),
     path(
         "training/jobs/<str:job_id>/checkpoints", jobs.CheckpointsView.as_view(), name="checkpoints"
     ),
     path("training/jobs/<str:job_id>/artifacts", jobs.ArtifactsView.as_view(), name="artifacts"),
+    path(
+        "training/jobs/<str:job_id>/dataset-token",
+        machine.DatasetTokenView.as_view(),
+        name="dataset-token",
+    ),
     path("training/jobs/<str:job_id>/stop", jobs.StopView.as_view(), name="stop"),
     path(
         "artifacts/<str:artifact_id>/download",

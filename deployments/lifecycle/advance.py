@@ -12,6 +12,7 @@ from django.db.models import F
 from core.errors import SlipwayError
 from core.time import database_now
 from datasets.services import revoke_tokens
+from deployments import machine_tokens
 from deployments.lifecycle import booting, collecting, launching, preparing, terminating, training
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.attention import FAILED_TICKS
@@ -139,6 +140,7 @@ def _write(lease: Lease, record: Record) -> None:
     if record.machine is not None and "gone_at" in record.machine_changes:
         # T6: a machine's rights end with it.
         revoke_tokens(record.machine.name)
+        machine_tokens.revoke(record.machine)
 
 
 def _note_failed_tick(lease: Lease, error: Exception) -> None:

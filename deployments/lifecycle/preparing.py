@@ -8,8 +8,8 @@ from pathlib import Path
 from django.conf import settings
 
 from core.time import database_now
-from datasets.services import mint_token, normalised_file
-from deployments import base_models, clouds
+from datasets.services import normalised_file
+from deployments import base_models, clouds, machine_tokens
 from deployments.lifecycle.lease import Lease
 from deployments.lifecycle.silence import note_look, note_sign_of_life
 from deployments.models import Machine, RunState
@@ -56,6 +56,10 @@ def _bring_and_start(machine: Machine, *, deadline: float) -> Result | None:
     with connect(clouds.ssh_target(machine)) as remote:
         if not _bring_files(remote, machine, deadline=deadline):
             return None
+        if settings.APP_URL:
+            # Never in job.json, a command or the environment: those are seen by others (T16).
+            token = machine_tokens.mint(machine).encode()
+            remote.write(f"{run_folder(machine.name)}/token", token, mode=0o600)
         job = json.dumps(_job(machine), indent=2, sort_keys=True).encode()
         remote.write(f"{run_folder(machine.name)}/job.json", job, mode=0o600)
         return remote.run(commands.start_agent(machine.name), timeout_seconds=20)
@@ -105,11 +109,6 @@ def _job(machine: Machine) -> dict[str, object]:
     deployment = machine.deployment
     job = deployment.job
     dataset = job.dataset
-    url = None
-    if settings.APP_URL:
-        # F36: minted when the machine is ready, so a slow boot does not use up its two hours.
-        token = mint_token(dataset, run_id=machine.name)
-        url = f"{settings.APP_URL}/api/datasets/download?token={token}"
     return build_job(
         run_id=machine.name,
         recipe=job.config,
@@ -119,8 +118,9 @@ def _job(machine: Machine) -> dict[str, object]:
             "rows": dataset.rows,
             "size_bytes": dataset.normalised_size_bytes,
             "format": dataset.format,
-            "url": url,
         },
+        # F36: the machine asks for an address of the data when it is ready to fetch it.
+        job_url=f"{settings.APP_URL}/api/training/jobs/{job.pk}" if settings.APP_URL else "",
         deadline_seconds=float(deployment.max_hours) * 3600,
         heartbeat_seconds=timing.heartbeat_seconds,
         allow_cpu=settings.ALLOW_CPU_MACHINES,

@@ -3,6 +3,7 @@
 import time
 
 from django.conf import settings
+from django.db import transaction
 
 from deployments import clouds
 from deployments.lifecycle.lease import Lease
@@ -65,8 +66,13 @@ def _pass_on_wishes(remote: Remote, lease: Lease, machine: Machine) -> None:
 
 def _bring_requested(remote: Remote, machine: Machine, *, deadline: float) -> None:
     run = RunState.objects.get(machine=machine)
-    left = [
-        wanted for wanted in run.requests if not BRING[wanted](remote, machine, deadline=deadline)
-    ]
-    if left != run.requests:
-        RunState.objects.filter(pk=run.pk).update(requests=left)
+    brought = {
+        wanted for wanted in run.requests if BRING[wanted](remote, machine, deadline=deadline)
+    }
+    if not brought:
+        return
+    with transaction.atomic():
+        # Read again: the machine may have asked for more while we brought this.
+        run = RunState.objects.select_for_update().get(pk=run.pk)
+        run.requests = [wanted for wanted in run.requests if wanted not in brought]
+        run.save(update_fields=["requests"])

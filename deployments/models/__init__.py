@@ -5,6 +5,7 @@ from deployments.models.deployments import Deployment, Event, Machine
 from deployments.models.jobs import TrainingJob
 from deployments.models.recipes import TrainingConfig
 from deployments.models.runs import Artifact, Checkpoint, LogLine, Metric, RunState
+from deployments.models.tokens import MachineToken
 from deployments.models.workers import WorkerHeartbeat
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Event",
     "LogLine",
     "Machine",
+    "MachineToken",
     "Metric",
     "PacerSlot",
     "RunState",

@@ -30,7 +30,7 @@ class TrainingJob(models.Model):
     dataset_path = models.CharField(max_length=300)
     dataset_sha256 = models.CharField(max_length=64)
     status = models.CharField(max_length=30, default="queued")
-    # Hash of the machine token; machines push nothing yet, so none is issued.
+    # Hash of the newest machine token; ``MachineToken`` is what opens anything.
     job_token = models.CharField(max_length=64, blank=True, default="")
     config = models.JSONField(default=dict)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -30,15 +30,18 @@ def build_job(
     heartbeat_seconds: float,
     allow_cpu: bool,
     expected: Mapping[str, object],
+    job_url: str = "",
     torch_index_url: str = "",
     limits: Mapping[str, object] | None = None,
     issued_at: float | None = None,
 ) -> dict[str, object]:
     """Return the content of job.json.
 
-    ``torch_index_url`` is an index with torch builds for older drivers; without one such a
-    machine must bring its own torch. ``limits`` replaces some of the agent's own (``LIMITS`` in
-    payload/agent.py). ``issued_at`` (Unix seconds, now by default) shows whether clocks agree.
+    ``job_url`` is the job's address for its machine (API.md section 5); empty: the machine cannot
+    reach us. The token for it lies in the file ``token``, never here. ``torch_index_url`` is an
+    index with torch builds for older drivers; without one such a machine must bring its own
+    torch. ``limits`` replaces some of the agent's own (``LIMITS`` in payload/agent.py).
+    ``issued_at`` (Unix seconds, now by default) shows whether clocks agree.
     """
     return {
         "run_id": run_id,
@@ -50,6 +53,7 @@ def build_job(
         "heartbeat_seconds": heartbeat_seconds,
         "allow_cpu": allow_cpu,
         "expected": dict(expected),
+        "job_url": job_url,
         "torch_index_url": torch_index_url,
         "limits": dict(limits or {}),
     }

@@ -23,6 +23,7 @@ from agent_child import Child, end_leftovers, level_of
 from agent_data import obtain
 from agent_failures import STOPPED, RunFailedError, as_failure, explain_exit
 from agent_log import RunLog
+from agent_push import Push, begin
 from agent_watch import Heart, StopAskedError, Wishes
 
 # May be set in job.json under "limits". Slipway waits 60 s for a run to save when it is stopped.
@@ -34,6 +35,8 @@ LIMITS = {
     "save_seconds": 40.0,
     "kill_after_seconds": 5.0,
     "poll_seconds": 0.2,
+    "push_seconds": 1.0,
+    "last_push_seconds": 5.0,
 }
 BOOTSTRAP_GAVE_UP = 3
 TOLD_EVENTS = frozenset({"metrics", "progress", "checkpoint"})
@@ -54,6 +57,7 @@ class Run:
         self.python = sys.executable
         self.model_path = "base_model"
         self.revision = ""
+        self.push: Push | None = None
         self.exit_status: int | None = None
         self.trained = False
         self._told: dict[str, Mapping[str, Any]] = {}
@@ -91,6 +95,12 @@ class Run:
                 remedy="Report it: Slipway wrote this file.",
             ) from None
         self.wishes.deadline = time.monotonic() + left
+        self.push = begin(
+            str(self.job.get("job_url") or ""),
+            self.log,
+            self.folder,
+            interval_seconds=float(self.limits["push_seconds"]),
+        )
 
     def _preflight(self) -> None:
         self.wishes.check()
@@ -135,6 +145,7 @@ class Run:
         obtain(
             self.job["dataset"],
             self.folder / "data" / "dataset.jsonl",
+            address=self.push.control_plane.dataset_url if self.push else None,
             patience_seconds=float(self.limits["download_patience_seconds"]),
             pause=self.wishes.pause,
             ask=self._ask_for_data,
@@ -373,11 +384,14 @@ def main() -> int:
         log.append("log", level="warning", source="agent", text=text)
     heart = Heart(log, folder)
     heart.start()
-    fields = conclude(Run(folder, log, wishes, heart), wishes)
+    run = Run(folder, log, wishes, heart)
+    fields = conclude(run, wishes)
     heart.stop()
     if (folder / "manifest.json").exists() or fields["outcome"] == "completed":
         log.append("phase", phase="finished", detail="")
     log.end(**fields)
+    if run.push is not None:
+        run.push.finish(seconds=float(run.limits["last_push_seconds"]))
     return 0 if fields["outcome"] == "completed" else 1
 
 

@@ -18,9 +18,10 @@ from agent_failures import RunFailedError
 CHUNK_BYTES = 256 * 1024
 READ_TIMEOUT_SECONDS = 20
 LONGEST_PAUSE_SECONDS = 15.0
-# Asking again cannot help: the token is used up, or the data is gone.
+# Asking the same address again cannot help: its token is used up, or the data is gone.
 FINAL_ANSWERS = frozenset({400, 401, 403, 404, 405, 410})
 
+Address = Callable[[], str]
 Pause = Callable[[float], None]
 Tell = Callable[[str, str], None]
 
@@ -32,11 +33,16 @@ class RefusedError(Exception):
 class Download:
     """One download into ``part``, going on after each cut where it ended (F36)."""
 
-    def __init__(self, url: str, part: Path, *, size: int) -> None:
-        self.url = url
+    def __init__(self, address: Address, part: Path, *, size: int) -> None:
+        self.address = address
         self.part = part
         self.size = size
+        self._url = ""
         self._tag = ""
+
+    def renew(self) -> None:
+        """Ask for another address before going on."""
+        self._url = ""
 
     @property
     def have(self) -> int:
@@ -51,16 +57,29 @@ class Download:
             have = 0
         if have == self.size > 0:
             return True
+        if not self._url:
+            self._url = self._fresh_address()
         headers = {"User-Agent": "slipway-agent"}
         if have and self._tag:
             headers.update({"Range": f"bytes={have}-", "If-Range": self._tag})
-        request = urllib.request.Request(self.url, headers=headers)  # noqa: S310
+        request = urllib.request.Request(self._url, headers=headers)  # noqa: S310
         with self._open(request) as answer:
             self._tag = answer.headers.get("ETag") or ""
             goes_on = answer.status == 206 and _starts_at(answer.headers, have)
             with self.part.open("ab" if goes_on else "wb") as file:
                 self._copy(answer, file, room=self.size - (have if goes_on else 0))
         return self.have == self.size
+
+    def _fresh_address(self) -> str:
+        try:
+            return self.address()
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in FINAL_ANSWERS:
+                raise RefusedError(f"it answered {error.code} when asked for an address") from None
+            raise
+        except ValueError:
+            raise RefusedError("it gave no address") from None
 
     def _open(self, request: urllib.request.Request) -> Any:
         try:
@@ -86,6 +105,7 @@ def obtain(
     dataset: Mapping[str, Any],
     target: Path,
     *,
+    address: Address | None,
     patience_seconds: float,
     pause: Pause,
     ask: Callable[[], None],
@@ -93,12 +113,14 @@ def obtain(
 ) -> None:
     """Leave the data set at ``target``, checked; raises RunFailedError (E_DATA_CHANGED).
 
-    ``ask`` asks the control plane to bring it by SFTP; it appears under its name when whole.
-    ``pause`` waits, and raises when the run is to stop.
+    ``address`` asks the control plane for an address that is good for two hours; None: it cannot
+    be reached from here. ``ask`` asks it to bring the data by SFTP; the file appears under its
+    name when whole. ``pause`` waits, and raises when the run is to stop.
     """
-    url = str(dataset.get("url") or "")
-    if not target.exists() and url:
-        _download(url, dataset, target, patience_seconds=patience_seconds, pause=pause, tell=tell)
+    if not target.exists() and address is not None:
+        _download(
+            address, dataset, target, patience_seconds=patience_seconds, pause=pause, tell=tell
+        )
     if not target.exists():
         ask()
         while not target.exists():
@@ -113,7 +135,7 @@ def obtain(
 
 
 def _download(
-    url: str,
+    address: Address,
     dataset: Mapping[str, Any],
     target: Path,
     *,
@@ -121,17 +143,24 @@ def _download(
     pause: Pause,
     tell: Tell,
 ) -> None:
-    """Download to ``target``; give up after so many seconds without a new byte, or when refused."""
+    """Download to ``target``; give up after so many seconds without a new byte, or when refused.
+
+    A refused address has expired, as a rule: another is asked for, once for each stretch of new
+    bytes (F36).
+    """
     part = target.with_name(target.name + ".download")
-    download = Download(url, part, size=int(dataset.get("size_bytes") or 0))
-    wait, moved_at, most, redone = 0.5, time.monotonic(), 0, False
+    download = Download(address, part, size=int(dataset.get("size_bytes") or 0))
+    wait, moved_at, most, redone, renewed_at = 0.5, time.monotonic(), 0, False, -1
     while True:
         try:
             whole = download.go_on()
             problem = "the connection ended early"
         except RefusedError as error:
-            tell("warning", f"The control plane does not give us the data: {error}.")
-            return
+            if renewed_at == download.have:
+                tell("warning", f"The control plane does not give us the data: {error}.")
+                return
+            renewed_at, whole, problem = download.have, False, str(error)
+            download.renew()
         except (OSError, http.client.HTTPException) as error:
             whole, problem = False, str(error)[:200] or type(error).__name__
         if whole and sha256_of(part) == dataset.get("sha256"):

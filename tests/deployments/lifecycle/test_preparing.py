@@ -8,10 +8,10 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from core.errors import SlipwayError
-from datasets.models import DownloadToken
 from datasets.services import normalised_file
+from deployments import machine_tokens
 from deployments.lifecycle import preparing
-from deployments.models import CloudSnapshot, Machine, RunState
+from deployments.models import CloudSnapshot, Machine, MachineToken, RunState
 from deployments.models.deployments import Status
 from deployments.remote import Result, SshUnreachableError
 from deployments.timing import Timing
@@ -48,12 +48,14 @@ def test_I14_the_job_names_the_frozen_recipe_and_the_snapshot(world: World) -> N
     assert job["run_id"] == machine.name
     assert job["recipe"] == deployment.job.config
     assert job["dataset"]["sha256"] == deployment.job.dataset_sha256
-    assert job["dataset"]["url"] is None
+    assert job["job_url"] == ""
+    assert not MachineToken.objects.exists()
+    assert f"{run_folder(machine.name)}/token" not in at_cloud.files
     assert job["expected"] == {"gpu_count": 1, "vram_gib": 24, "architecture": "arm64"}
     assert job["deadline_seconds"] == 24 * 3600
 
 
-def test_F36_with_a_public_address_the_job_carries_a_fresh_token_instead_of_the_data(
+def test_T6_with_a_public_address_the_machine_gets_a_token_of_its_own_instead_of_the_data(
     world: World, settings: Settings
 ) -> None:
     settings.APP_URL = "https://slipway.example"
@@ -62,9 +64,14 @@ def test_F36_with_a_public_address_the_job_carries_a_fresh_token_instead_of_the_
 
     preparing.prepare(leased(deployment), machine)
 
-    url = json.loads(at_cloud.files[f"{folder}/job.json"])["dataset"]["url"]
-    assert url.startswith("https://slipway.example/api/datasets/download?token=")
-    assert DownloadToken.objects.count() == 1
+    plaintext = at_cloud.files[f"{folder}/token"].decode()
+    token = machine_tokens.authenticate(plaintext)
+    assert token is not None
+    assert (token.machine, token.job) == (machine, deployment.job)
+    job = at_cloud.files[f"{folder}/job.json"]
+    url = f"https://slipway.example/api/training/jobs/{deployment.job_id}"
+    assert json.loads(job)["job_url"] == url
+    assert plaintext.encode() not in job
     assert f"{folder}/data/dataset.jsonl" not in at_cloud.files
 
 

@@ -205,7 +205,6 @@ def make_job(rows: bytes = ROWS, **changes: Any) -> dict[str, Any]:
             "rows": rows.count(b"\n"),
             "size_bytes": len(rows),
             "format": "chat",
-            "url": None,
         },
         deadline_seconds=600,
         heartbeat_seconds=0.5,
@@ -217,6 +216,8 @@ def make_job(rows: bytes = ROWS, **changes: Any) -> dict[str, Any]:
             "save_seconds": 2,
             "kill_after_seconds": 0.3,
             "poll_seconds": 0.02,
+            "push_seconds": 0.05,
+            "last_push_seconds": 5,
         },
     )
     return {**job, **changes}

@@ -13,7 +13,7 @@ import pytest
 
 import agent_data
 from agent_failures import RunFailedError
-from tests.deployments.training.runs import FAKE_TRAINING, fake_machine
+from tests.deployments.training.runs import fake_machine
 
 DATA = b"".join(b'{"prompt": "%d", "completion": "x"}\n' % number for number in range(20_000))
 
@@ -42,7 +42,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status = plan.statuses[min(number, len(plan.statuses) - 1)]
         cut = plan.cuts[min(number, len(plan.cuts) - 1)]
         start = 0
-        if asked and self.headers.get("If-Range") == plan.tag:
+        if status < 300 and asked and self.headers.get("If-Range") == plan.tag:
             start, status = int(asked.removeprefix("bytes=").removesuffix("-")), 206
         self.send_response(status)
         self.send_header("ETag", plan.tag)
@@ -77,19 +77,27 @@ class Fetch:
     target: Path
     told: list[str] = field(default_factory=list)
     asked: int = 0
+    addresses: list[str] = field(default_factory=list)
     paused: list[float] = field(default_factory=list)
     brought: bytes | None = None
     while_paused: Callable[[], None] = lambda: None
 
     def obtain(self, url: str | None, *, patience_seconds: float = 60.0) -> None:
+        """``url`` is what the control plane answers when asked for an address; None: unset."""
+
+        def address() -> str:
+            assert url is not None
+            self.addresses.append(url)
+            return url
+
         dataset: dict[str, Any] = {
-            "url": url,
             "size_bytes": len(DATA),
             "sha256": hashlib.sha256(DATA).hexdigest(),
         }
         agent_data.obtain(
             dataset,
             self.target,
+            address=address if url else None,
             patience_seconds=patience_seconds,
             pause=self.pause,
             ask=self.ask,
@@ -153,19 +161,35 @@ def test_server_errors_are_worth_another_try_with_growing_pauses(fetch: Fetch) -
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_a_refused_token_is_not_asked_again_and_the_data_is_asked_for(
+def test_F36_an_address_refused_twice_is_given_up_and_the_data_is_asked_for(
     fetch: Fetch, status: int
 ) -> None:
-    """F36: the control plane brings it by SFTP instead."""
+    """The control plane brings it by SFTP instead."""
     fetch.brought = DATA
     scenario = Scenario(cuts=[None], statuses=[status])
     with serving(scenario) as url:
         fetch.obtain(url)
 
-    assert len(scenario.ranges) == 1
+    assert len(scenario.ranges) == len(fetch.addresses) == 2
     assert fetch.asked == 1
     assert fetch.target.read_bytes() == DATA
     assert all("secret" not in text for text in fetch.told)
+
+
+def test_F36_an_address_that_expires_on_the_way_is_renewed_and_the_download_goes_on(
+    fetch: Fetch,
+) -> None:
+    scenario = Scenario(
+        cuts=[100_000, None, 300_000, None, None], statuses=[200, 403, 200, 403, 200]
+    )
+    with serving(scenario) as url:
+        fetch.obtain(url)
+
+    assert fetch.target.read_bytes() == DATA
+    assert fetch.asked == 0
+    assert len(fetch.addresses) == 3
+    assert scenario.ranges[2] == "bytes=100000-"
+    assert scenario.ranges[4] == "bytes=400000-"
 
 
 def test_an_unreachable_control_plane_is_given_up_after_patience_and_asked(fetch: Fetch) -> None:
@@ -216,23 +240,6 @@ def test_wrong_bytes_brought_by_hand_end_the_run(fetch: Fetch) -> None:
         fetch.obtain(None)
 
     assert caught.value.code == "E_DATA_CHANGED"
-
-
-def test_the_agent_trains_on_what_the_server_sent_it(tmp_path: Path) -> None:
-    """The same through the whole agent."""
-    with serving(Scenario(cuts=[1000, None])) as url, fake_machine(tmp_path / "home") as run:
-        run.write("train.py", FAKE_TRAINING + "save_adapter()")
-        run.job["limits"]["download_patience_seconds"] = 60
-        run.job["dataset"] |= {
-            "url": url,
-            "size_bytes": len(DATA),
-            "sha256": hashlib.sha256(DATA).hexdigest(),
-        }
-        (run.folder / "data" / "dataset.jsonl").unlink()
-
-        assert run.result()["outcome"] == "completed"
-        assert run.events("request") == []
-        assert (run.folder / "data" / "dataset.jsonl").read_bytes() == DATA
 
 
 def test_a_stop_ends_the_wait_for_data(tmp_path: Path) -> None:

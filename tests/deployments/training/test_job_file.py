@@ -19,6 +19,7 @@ AGENT_FILES = (
     "agent_failures.py",
     "agent_log.py",
     "agent_machine.py",
+    "agent_push.py",
     "agent_watch.py",
     "adapter_files.py",
 )
@@ -41,7 +42,7 @@ def test_the_job_file_is_json_and_keeps_what_it_was_given() -> None:
         run_id="slw-1",
         recipe={"method": "sft"},
         base_model={"kind": "hub", "id": "owner/name", "revision": None},
-        dataset={"sha256": "00", "size_bytes": 3, "format": "chat", "rows": 1, "url": None},
+        dataset={"sha256": "00", "size_bytes": 3, "format": "chat", "rows": 1},
         deadline_seconds=3600,
         heartbeat_seconds=15,
         allow_cpu=False,
@@ -51,6 +52,7 @@ def test_the_job_file_is_json_and_keeps_what_it_was_given() -> None:
 
     assert json.loads(json.dumps(job)) == job
     assert job["torch_index_url"] == ""
+    assert job["job_url"] == ""
     assert job["issued_at"] == 1000.0
     assert make_job()["limits"]
 
