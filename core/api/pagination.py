@@ -53,13 +53,8 @@ class NewestFirst(BasePagination):
             {
                 "name": "limit",
                 "in": "query",
-                "description": "Rows a page.",
-                "schema": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": MAX_LIMIT,
-                    "default": DEFAULT_LIMIT,
-                },
+                "description": f"Rows a page; more than {MAX_LIMIT} count as {MAX_LIMIT}.",
+                "schema": {"type": "integer", "minimum": 1, "default": DEFAULT_LIMIT},
             },
             {
                 "name": "after",
