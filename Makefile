@@ -51,12 +51,12 @@ ifdef UV
 	uv pip sync --quiet --require-hashes --python $(BIN)/python $<
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 endif
 	@touch $@
 
 $(TRAINER)/.ready: requirements/trainer.txt
 	test -x $(TRAINER)/bin/python || $(PYTHON) -m venv $(TRAINER)
-	$(TRAINER)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(TRAINER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(TRAINER)/bin/python -m pip install -qq --disable-pip-version-check $(TORCH)
+	$(TRAINER)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
