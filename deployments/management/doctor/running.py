@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Q
 
 from core.time import database_now
 from deployments import tasks
@@ -32,7 +33,10 @@ def worker() -> Iterator[Finding]:
     yield ok(f"worker: {len(fresh)} running ({names})")
     timing: Timing = settings.TIMING
     for queue in tasks.QUEUES:
-        beaten = tasks.last_beat(f"queue:{queue}")
+        # Each worker's processes beat under a name of their own, the canary under the queue's.
+        of_queue = Q(name=f"queue:{queue}") | Q(name__startswith=f"queue:{queue}@")
+        beats = WorkerHeartbeat.objects.filter(of_queue).order_by("-beat_at")
+        beaten = beats.values_list("beat_at", flat=True).first()
         if beaten is not None and _seconds(now, beaten) <= timing.stall_limit_seconds:
             yield ok(f"worker: queue {queue} takes tasks")
         else:
