@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from rest_framework import exceptions
@@ -47,8 +48,11 @@ class HttpRefusalError(SlipwayError):
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
     """Answer any exception of a REST view; what is unexpected is logged and told without detail."""
     error = as_slipway_error(exc)
+    request = context.get("request")
+    if isinstance(exc, AuthenticationError) and request is not None:
+        # Whoever renders the answer must not try the refused token again.
+        request.user = AnonymousUser()
     if error.http_status >= 500 and not isinstance(exc, SlipwayError):
-        request = context.get("request")
         logger.error(
             "Unexpected error in %s %s",
             getattr(request, "method", "?"),
