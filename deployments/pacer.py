@@ -4,8 +4,6 @@ import time
 from datetime import datetime, timedelta
 from typing import Literal
 
-from django.db import IntegrityError
-
 from core.time import database_now
 from deployments.models import PacerSlot
 from deployments.providers.base import ProviderBusyError
@@ -62,12 +60,7 @@ class DatabasePacer:
         return 0.0 if taken == 1 else 0.05
 
     def _slot(self, now: datetime) -> PacerSlot:
-        slot = PacerSlot.objects.filter(vault_entry=self._entry).first()
-        if slot is not None:
-            return slot
-        try:
-            return PacerSlot.objects.create(
-                vault_entry=self._entry, next_request_at=now, next_launch_at=now
-            )
-        except IntegrityError:
-            return PacerSlot.objects.get(vault_entry=self._entry)
+        slot, _ = PacerSlot.objects.get_or_create(
+            vault_entry=self._entry, defaults={"next_request_at": now, "next_launch_at": now}
+        )
+        return slot

@@ -5,16 +5,21 @@ nudge: losing one, or running it twice, changes nothing. No task enqueues its ow
 the one hand-over is from the queue that must stay quick to the one that may wait for SSH.
 """
 
+import logging
 import os
 import sys
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Count, Q
+from django.db import Error, transaction
+from django.db.models import Count, F, Q
+from django.dispatch import receiver
 from django_q.cluster import Cluster
 from django_q.models import OrmQ
+from django_q.signals import pre_execute
 from django_q.tasks import async_task
 
 from core.time import database_now
@@ -25,10 +30,14 @@ from deployments.models.deployments import TERMINAL
 from deployments.timing import Timing
 from secrets_vault.models import VaultEntry
 
+logger = logging.getLogger(__name__)
+
 DEFAULT = "default"
 SSH = "ssh"
 QUEUES = (DEFAULT, SSH)
 CLAIMED_AT_ONCE = 200
+# Which supervisor a queue's processes belong to: host and process id.
+WORKER_VARIABLE = "SLIPWAY_WORKER"
 
 
 def tick(deployment_id: str) -> None:
@@ -55,6 +64,22 @@ def sweep(entry_id: str) -> None:
 def answer_canary(queue: str) -> None:
     """Show that this queue takes tasks."""
     beat(f"queue:{queue}")
+
+
+@receiver(pre_execute)
+def take_off(sender: object, *, task: Mapping[str, Any], **others: object) -> None:
+    """Take a task off its queue before it runs, and show that this worker's queue takes tasks.
+
+    django-q2 takes it off afterwards, so that a task which kills its worker comes back for ever
+    (libraries.md section 2.2), and each claim would add one more. Ours may get lost instead:
+    what is due is claimed again.
+    """
+    try:
+        OrmQ.objects.filter(pk=task.get("ack_id")).delete()
+        if worker := os.environ.get(WORKER_VARIABLE):
+            beat(queue_beat(os.environ["Q_CLUSTER_NAME"], worker=worker))
+    except Error as error:
+        logger.warning("Task %s could not be taken off its queue: %s", task.get("name"), error)
 
 
 def claim_due() -> int:
@@ -88,33 +113,45 @@ def beat(name: str) -> None:
     WorkerHeartbeat.objects.update_or_create(name=name, defaults={"beat_at": database_now()})
 
 
+def queue_beat(queue: str, *, worker: str) -> str:
+    """Return the name under which one worker's processes for a queue show that they live.
+
+    Several workers serve the same queue: what another's processes answer proves nothing of ours.
+    """
+    return f"queue:{queue}@{worker}"
+
+
 def last_beat(name: str) -> datetime | None:
     """Return the newest sign of life under that name."""
     return WorkerHeartbeat.objects.filter(name=name).values_list("beat_at", flat=True).first()
 
 
-def queue_command(queue: str) -> tuple[list[str], dict[str, str]]:
-    """Return the command and environment of a process that serves one queue.
+def queue_command(queue: str, *, worker: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command and environment of a worker's process that serves one queue.
 
     django-q2 reads the queue's name from the environment when it is imported; on Linux its
     ``--name`` option is ignored (libraries.md section 2).
     """
     manage = Path(settings.BASE_DIR) / "manage.py"
     command = [sys.executable, str(manage), "worker", "--queue", queue]
-    return command, {**os.environ, "Q_CLUSTER_NAME": queue}
+    return command, {**os.environ, "Q_CLUSTER_NAME": queue, WORKER_VARIABLE: worker}
 
 
-def serve_queue() -> None:
-    """Serve the queue named by Q_CLUSTER_NAME until SIGTERM or SIGINT."""
+def serve_queue(*, when_started: Callable[[], object]) -> None:
+    """Serve the queue named by Q_CLUSTER_NAME until SIGTERM or SIGINT.
+
+    ``when_started`` is called once the processes that do the work have been forked.
+    """
     cluster = Cluster()
     cluster.start()
+    when_started()
     cluster.sentinel.join()
 
 
 def _claim_deployments(now: datetime, *, timing: Timing) -> int:
     # Nothing live is without a next look, but should it be, this is where it is found (I9).
     due = Deployment.objects.filter(Q(next_tick_at__lte=now) | Q(next_tick_at__isnull=True))
-    live = due.exclude(status__in=TERMINAL).order_by("next_tick_at")
+    live = due.exclude(status__in=TERMINAL).order_by(F("next_tick_at").asc(nulls_first=True))
     again = now + timedelta(seconds=timing.claim_seconds)
     claimed = 0
     for pk, next_tick_at in live.values_list("pk", "next_tick_at")[:CLAIMED_AT_ONCE]:

@@ -20,7 +20,7 @@ from functools import partial
 from types import FrameType
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import Error, InterfaceError, OperationalError, close_old_connections
 
 from core.time import database_now
 from deployments import tasks
@@ -36,20 +36,21 @@ FORGET_BEATS_AFTER = timedelta(days=1)
 
 
 class QueueProcess:
-    """The process tree that serves one queue."""
+    """The process tree of one worker that serves one queue."""
 
-    def __init__(self, queue: str) -> None:
+    def __init__(self, queue: str, *, worker: str) -> None:
         self.queue = queue
+        self._worker = worker
         self._process: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
+        self._hopeful_since = 0.0
         self._asked = 0.0
 
     def start(self) -> None:
-        command, environment = tasks.queue_command(self.queue)
+        command, environment = tasks.queue_command(self.queue, worker=self._worker)
         self._process = subprocess.Popen(  # noqa: S603  # our own command
             command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
         )
-        self._started = time.monotonic()
+        self._hopeful_since = time.monotonic()
 
     def has_ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
@@ -84,19 +85,24 @@ class QueueProcess:
             self.kill()
             self.start()
             return
-        if self._stalled(timing=timing):
-            logger.error("Queue %s takes no tasks; killing and starting it again", self.queue)
-            self.kill()
-            self.start()
-            return
-        if time.monotonic() - self._asked >= timing.canary_seconds:
-            self._asked = time.monotonic()
-            tasks.send_canary(self.queue)
+        try:
+            if self._stalled(timing=timing):
+                logger.error("Queue %s takes no tasks; killing and starting it again", self.queue)
+                self.kill()
+                self.start()
+                return
+            if time.monotonic() - self._asked >= timing.canary_seconds:
+                self._asked = time.monotonic()
+                tasks.send_canary(self.queue)
+        except Error:
+            # Whoever cannot be asked cannot answer: a database that was away is no stall (F77).
+            self._hopeful_since = time.monotonic()
+            raise
 
     def _stalled(self, *, timing: Timing) -> bool:
-        if time.monotonic() - self._started < timing.stall_limit_seconds:
+        if time.monotonic() - self._hopeful_since < timing.stall_limit_seconds:
             return False
-        beaten = tasks.last_beat(f"queue:{self.queue}")
+        beaten = tasks.last_beat(tasks.queue_beat(self.queue, worker=self._worker))
         limit = timedelta(seconds=timing.stall_limit_seconds)
         return beaten is None or database_now() - beaten > limit
 
@@ -106,8 +112,9 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
-        self._queues = [QueueProcess(queue) for queue in tasks.QUEUES]
-        self._name = f"worker:{socket.gethostname()}:{os.getpid()}"
+        worker = f"{socket.gethostname()[:64]}:{os.getpid()}"
+        self._queues = [QueueProcess(queue, worker=worker) for queue in tasks.QUEUES]
+        self._name = f"worker:{worker}"
 
     def run(self) -> None:
         """Serve all queues and tick; returns after a clean stop."""
@@ -144,6 +151,8 @@ class Supervisor:
         try:
             close_old_connections()
             work()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The worker waits for the database: %s", error)
         except Exception:
             logger.exception("The worker's supervisor could not do %s", work)
 
@@ -155,3 +164,19 @@ class Supervisor:
             if not queue.wait(give_up - time.monotonic()):
                 logger.warning("Queue %s did not end in time; killing it", queue.queue)
             queue.kill()
+
+
+def serve_queue(*, supervisor: int) -> None:
+    """Serve one queue as a child of the supervisor with that process id, and end with it."""
+    watch = threading.Thread(target=_end_with, args=(supervisor,), daemon=True)
+    tasks.serve_queue(when_started=watch.start)
+
+
+def _end_with(supervisor: int) -> None:
+    """Stop when the supervisor is no more: its orphans would go on with old code (measured)."""
+    while os.getppid() == supervisor:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(STOP_GRACE_SECONDS)
+    # What does not take tasks does not stop either, and nobody else is left to kill it.
+    os.killpg(0, signal.SIGKILL)

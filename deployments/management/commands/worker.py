@@ -1,18 +1,13 @@
 """``manage.py worker``: the background work, all of it or one queue of it."""
 
-import ctypes
 import os
-import signal
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from deployments import tasks
-from deployments.worker import Supervisor
-
-# prctl's PR_SET_PDEATHSIG; source: linux/prctl.h.
-PR_SET_PDEATHSIG = 1
+from deployments.worker import Supervisor, serve_queue
 
 
 class Command(BaseCommand):
@@ -32,10 +27,6 @@ class Command(BaseCommand):
             return
         if os.environ.get("Q_CLUSTER_NAME") != queue:
             raise CommandError(f"Set Q_CLUSTER_NAME={queue} in the environment as well.")
-        _end_with_parent()
-        tasks.serve_queue()
-
-
-def _end_with_parent() -> None:
-    """Stop when the supervisor is killed: its orphans would go on with old code (measured)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        _, _, supervisor = os.environ.get(tasks.WORKER_VARIABLE, "").rpartition(":")
+        # Started by hand it ends with the shell that started it.
+        serve_queue(supervisor=int(supervisor or os.getppid()))
