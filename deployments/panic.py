@@ -195,7 +195,7 @@ def execute(order: Order, *, say: Callable[[str], None], ask: Callable[[str], st
     try:
         stopper = _prepare(order, say=say)
         found = stopper.first_look()
-        say(f"{len(found)} machines of {order.installation_id} at {order.platform}")
+        say(f"{counted(len(found), 'machine')} of {order.installation_id} at {order.platform}")
         if order.dry_run:
             for target in found:
                 say(f"{target.words}: would be ended")
@@ -274,13 +274,18 @@ def _confirm(
     for target in found:
         say(f"{target.words}: will be ended; what it has not saved is lost")
     try:
-        answer = ask(f"Type {order.installation_id} to end these {len(found)} machines: ")
+        answer = ask(f"Type {order.installation_id} to end {counted(len(found), 'machine')}: ")
     except EOFError:
         raise PanicError(
             "Nobody can be asked here. Nothing was ended; give --yes.", exit_code=NOT_ASKED
         ) from None
     if answer.strip() != order.installation_id:
         raise PanicError("Not confirmed. Nothing was ended.", exit_code=NOT_ASKED)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return the number with its noun."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -37,7 +37,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]
 
 @pytest.fixture(scope="module")
 def client(sandbox: SandboxHandle) -> Client:
-    return Client(sandbox)
+    client = Client(sandbox)
+    roomy = {"instance_type": "gpu_1x_a10", "region": "us-east-1", "free": 100}
+    client.control("POST", "capacity", roomy)
+    return client
 
 
 @pytest.fixture
@@ -53,7 +56,8 @@ def others(client: Client) -> Iterator[list[str]]:
     names = ["slwabcd-1", "slwabc", "SLWABC-1", "my-slwabc-1"]
     yield [client.launch(name=name) for name in names]
     client.control("DELETE", "faults")
-    client.terminate(*client.listed_ids())
+    for machine_id in client.listed_ids():
+        client.terminate(machine_id)
 
 
 def start(

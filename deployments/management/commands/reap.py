@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -10,6 +11,7 @@ from django.db import DatabaseError, InterfaceError
 from core.time import database_now
 from deployments import live_file, panic, reaper
 from deployments.models import WorkerHeartbeat
+from deployments.panic import counted
 from deployments.providers import PROVIDERS
 
 # Under this name `doctor` finds when the last sweep of all accounts ended.
@@ -54,8 +56,7 @@ class Command(BaseCommand):
         ]
         problems = sum(self._tell(report) for report in reports)
         now = database_now()
-        seen = [(r.entry, f.instance) for r in reports for f in r.findings if not f.ended]
-        live_file.remember(now, seen=seen, platform=platform)
+        problems += self._remember(reports, now=now, platform=platform)
         if not dry_run and platform is None:
             WorkerHeartbeat.objects.update_or_create(name=BEAT_NAME, defaults={"beat_at": now})
         alarm = reaper.worker_alarm(now)
@@ -64,13 +65,26 @@ class Command(BaseCommand):
         if alarm or problems:
             raise CommandError("Not all is well; see above.")
 
+    def _remember(
+        self, reports: list[reaper.Report], *, now: datetime, platform: str | None
+    ) -> int:
+        seen = [(r.entry, f.instance) for r in reports for f in r.findings if not f.ended]
+        try:
+            live_file.remember(now, seen=seen, platform=platform)
+        except OSError as error:
+            # A full disk is no reason to keep the alarm below from being raised.
+            self.stderr.write(f"{live_file.path()} cannot be written: {error.strerror}")
+            return 1
+        return 0
+
     def _tell(self, report: reaper.Report) -> int:
         account = f"{report.entry.provider} key ...{report.entry.hint}"
         if report.error:
             self.stderr.write(f"{account}: could not be asked: {report.error}")
             return 1
         self.stdout.write(
-            f"{account}: {len(report.findings)} machines of ours, {report.others} of others"
+            f"{account}: {counted(len(report.findings), 'machine')} of ours, "
+            f"{report.others} of others"
         )
         for finding in report.findings:
             self.stdout.write(f"  {finding.instance.name}: {_words(finding)}")

@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         keys = len(settings.FIELD_ENCRYPTION_KEY)
-        self.stdout.write(f"{keys} keys in FIELD_ENCRYPTION_KEY; the first one is the newest.")
+        self.stdout.write(f"Keys in FIELD_ENCRYPTION_KEY: {keys}; the first one is the newest.")
         if options["dry_run"]:
             self._tell("found", found := census())
             _refuse_unreadable(found)

@@ -34,7 +34,8 @@ def client(sandbox: SandboxHandle, settings: Settings) -> Iterator[Client]:
     settings.LAMBDA_API_BASE_URL = sandbox.base_url
     client = Client(sandbox)
     yield client
-    client.terminate(*client.listed_ids())
+    for machine_id in client.listed_ids():
+        client.terminate(machine_id)
 
 
 @pytest.fixture
@@ -140,6 +141,21 @@ def test_F77_without_database_and_file_it_points_to_the_consoles(
         call_command("reap", stdout=out, stderr=out)
 
     assert "No earlier sweep left a list" in out.getvalue()
+
+
+def test_a_file_that_cannot_be_written_is_told_and_the_alarm_still_raised(
+    data_folder: Path,
+) -> None:
+    make_deployment(status=Status.TRAINING)
+    live_file.path().parent.mkdir(parents=True)
+    live_file.path().mkdir()
+    out = StringIO()
+
+    with pytest.raises(CommandError):
+        call_command("reap", stdout=out, stderr=out)
+
+    assert "live.json cannot be written" in out.getvalue()
+    assert "ALARM: 1 deployments were last looked at" in out.getvalue()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"machines": 1}', '{"written_at": "now"}'])
