@@ -47,11 +47,15 @@ def path() -> Path:
 
 
 def remember(
-    now: datetime, *, seen: Iterable[tuple[VaultEntry, Instance]], platform: str | None = None
+    now: datetime,
+    *,
+    seen: Iterable[tuple[VaultEntry, Instance]],
+    listed: Iterable[VaultEntry],
 ) -> None:
     """Write down what may live: by the rows, and whatever a list showed that no row has.
 
-    With ``platform`` only that cloud was looked at; what is known of the others is kept.
+    ``listed`` are the keys whose account gave a good list; what was known of the others is kept,
+    since nothing newer is.
     """
     known = {machine.name: machine for machine in _by_rows()}
     for entry, instance in seen:
@@ -65,12 +69,20 @@ def remember(
                 key_hint=entry.hint,
             ),
         )
-    before = recall()
-    if platform is not None and before is not None:
-        for machine in before.machines:
-            if machine.platform != platform:
-                known.setdefault(machine.name, machine)
+    for machine in _not_asked_after(listed):
+        known.setdefault(machine.name, machine)
     _write(LiveFile(now.isoformat(), installation_id(), tuple(known.values())))
+
+
+def _not_asked_after(listed: Iterable[VaultEntry]) -> Iterable[LiveMachine]:
+    """Return what an earlier list showed, has no row, and could not be looked for this time."""
+    before = recall()
+    asked = {(entry.provider, entry.hint) for entry in listed}
+    keys = set(VaultEntry.objects.active().values_list("provider", "hint")) - asked
+    strays = [m for m in before.machines if (m.platform, m.key_hint) in keys] if before else []
+    rows = Machine.objects.filter(name__in=[m.name for m in strays])
+    have_rows = set(rows.values_list("name", flat=True))
+    return [machine for machine in strays if machine.name not in have_rows]
 
 
 def recall() -> LiveFile | None:

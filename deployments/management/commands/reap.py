@@ -56,7 +56,7 @@ class Command(BaseCommand):
         ]
         problems = sum(self._tell(report) for report in reports)
         now = database_now()
-        problems += self._remember(reports, now=now, platform=platform)
+        problems += self._remember(reports, now=now)
         if not dry_run and platform is None:
             WorkerHeartbeat.objects.update_or_create(name=BEAT_NAME, defaults={"beat_at": now})
         alarm = reaper.worker_alarm(now)
@@ -65,12 +65,11 @@ class Command(BaseCommand):
         if alarm or problems:
             raise CommandError("Not all is well; see above.")
 
-    def _remember(
-        self, reports: list[reaper.Report], *, now: datetime, platform: str | None
-    ) -> int:
+    def _remember(self, reports: list[reaper.Report], *, now: datetime) -> int:
         seen = [(r.entry, f.instance) for r in reports for f in r.findings if not f.ended]
         try:
-            live_file.remember(now, seen=seen, platform=platform)
+            listed = [report.entry for report in reports if not report.error]
+            live_file.remember(now, seen=seen, listed=listed)
         except OSError as error:
             # A full disk is no reason to keep the alarm below from being raised.
             self.stderr.write(f"{live_file.path()} cannot be written: {error.strerror}")

@@ -106,6 +106,33 @@ def test_F77_the_file_of_live_machines_holds_rows_and_what_only_the_cloud_shows(
     assert client.sandbox.api_key not in file.read_text(encoding="utf-8")
 
 
+def test_F77_what_an_account_showed_is_kept_while_it_cannot_be_asked(
+    client: Client, deployment: Deployment, settings: Settings
+) -> None:
+    stray = f"{installation_id()}-00000000-a1-n0-t1"
+    machine_id = client.launch(name=stray)
+    gone = make_machine(deployment, instance_id="id-of-a-row")
+    reap()
+    type(gone).objects.update(gone_at=gone.requested_at)
+
+    settings.LAMBDA_API_BASE_URL = "http://127.0.0.1:1/api/v1"
+    with pytest.raises(CommandError):
+        reap()
+    mute = known_names()
+    settings.LAMBDA_API_BASE_URL = client.sandbox.base_url
+    client.control("POST", f"machines/{machine_id}/vanish")
+    reap()
+
+    assert mute == [stray]
+    assert known_names() == []
+
+
+def known_names() -> list[str]:
+    known = live_file.recall()
+    assert known is not None
+    return [machine.name for machine in known.machines]
+
+
 def test_F77_without_a_database_it_says_what_may_live_and_how_to_end_it(
     client: Client, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
