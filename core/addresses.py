@@ -41,9 +41,11 @@ def client_network(request: HttpRequest | Request) -> str:
         address = ip_address(text)
     except ValueError:
         return "unknown"
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(ip_network((address, _IPV6_NETWORK_BITS), strict=False))
-    return str(address)
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ip_network((address, _IPV6_NETWORK_BITS), strict=False))
 
 
 def is_from_this_host(request: HttpRequest) -> bool:
