@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import Error, transaction
 from django.db.models import Count, F, Q
 from django.dispatch import receiver
+from django.utils import timezone
 from django_q.cluster import Cluster
 from django_q.models import OrmQ
 from django_q.signals import pre_execute
@@ -100,6 +101,15 @@ def claim_due() -> int:
 def send_canary(queue: str) -> None:
     """Ask a queue for a sign of life."""
     async_task("deployments.tasks.answer_canary", queue, cluster=queue)
+
+
+def offer_again(queue: str) -> None:
+    """Let go of the tasks that were handed to processes which did not begin them.
+
+    What another worker's processes hold is let go as well: running it twice changes nothing.
+    """
+    now = timezone.now()
+    OrmQ.objects.filter(key=queue, lock__gt=now).update(lock=now)
 
 
 def queue_depths() -> dict[str, int]:

@@ -82,14 +82,12 @@ class QueueProcess:
         """Start it again when it ended or takes no more tasks; ask for a sign of life."""
         if self.has_ended():
             logger.error("The processes of queue %s ended; starting them again", self.queue)
-            self.kill()
-            self.start()
+            self._start_again()
             return
         try:
             if self._stalled(timing=timing):
                 logger.error("Queue %s takes no tasks; killing and starting it again", self.queue)
-                self.kill()
-                self.start()
+                self._start_again()
                 return
             if time.monotonic() - self._asked >= timing.canary_seconds:
                 self._asked = time.monotonic()
@@ -98,6 +96,11 @@ class QueueProcess:
             # Whoever cannot be asked cannot answer: a database that was away is no stall (F77).
             self._hopeful_since = time.monotonic()
             raise
+
+    def _start_again(self) -> None:
+        self.kill()
+        self.start()
+        tasks.offer_again(self.queue)
 
     def _stalled(self, *, timing: Timing) -> bool:
         if time.monotonic() - self._hopeful_since < timing.stall_limit_seconds:

@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
+from django.utils import timezone
 from django_q.models import OrmQ
+from django_q.signals import pre_execute
 from django_q.tasks import async_task
 
 from core.time import database_now
@@ -248,3 +251,52 @@ def test_D6_two_tickers_at_once_enqueue_each_due_row_once() -> None:
     assert [name for _, name, _ in queued()].count("list_cloud") == 1
     assert [name for _, name, _ in queued()].count("sweep") == 1
     assert sum(claimed) == 10
+
+
+@pytest.mark.django_db
+class TestTaking:
+    """Each task runs at most once for each time it is handed out."""
+
+    def test_F8_a_task_is_off_its_queue_before_it_runs(self) -> None:
+        tasks.send_canary("default")
+        row = OrmQ.objects.get()
+
+        pre_execute.send(sender="django_q", func=None, task={"name": "x", "ack_id": row.pk})
+
+        assert queued() == []
+
+    def test_each_task_shows_that_its_own_workers_queue_lives(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SLIPWAY_WORKER", "here:1")
+        monkeypatch.setenv("Q_CLUSTER_NAME", "ssh")
+
+        pre_execute.send(sender="django_q", func=None, task={"name": "x"})
+
+        assert tasks.last_beat(tasks.queue_beat("ssh", worker="here:1")) is not None
+        assert tasks.last_beat(tasks.queue_beat("ssh", worker="here:2")) is None
+
+    def test_F76_a_database_that_is_away_does_not_keep_a_task_from_running(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def away(name: str) -> None:
+            raise OperationalError("the database is locked")
+
+        monkeypatch.setattr(tasks, "beat", away)
+        monkeypatch.setenv("SLIPWAY_WORKER", "here:1")
+        monkeypatch.setenv("Q_CLUSTER_NAME", "ssh")
+
+        pre_execute.send(sender="django_q", func=None, task={"name": "x"})
+
+        assert "could not be taken off its queue" in caplog.text
+
+    def test_F9_what_a_killed_queue_held_is_offered_again(self) -> None:
+        for queue in tasks.QUEUES:
+            tasks.send_canary(queue)
+        later = timezone.now() + timedelta(seconds=120)
+        OrmQ.objects.update(lock=later)
+
+        tasks.offer_again("default")
+
+        assert OrmQ.objects.get(key="default").lock <= timezone.now()
+        assert OrmQ.objects.get(key="ssh").lock == later
