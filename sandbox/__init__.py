@@ -8,12 +8,16 @@ addresses all over 127/8).
 Where things are:
 
 - ``__main__``, ``options``, ``server``: the command line, its values, the HTTP server;
-- ``lambda_wire``, ``launch_request``, ``instance_json``, ``errors``, ``auth``: Lambda's API;
+- ``lambda_wire``, ``wire_call``, ``wire_instances``, ``wire_account``, ``launch_request``,
+  ``instance_json``, ``errors``, ``auth``: Lambda's API;
 - ``cloud``: what the account holds, and the life of a machine from launch to gone;
-- ``machines``, ``ssh_server``, ``sftp``, ``image``, ``user_data``, ``processes``: one machine;
+- ``file_systems``, ``firewall``, ``ssh_keys``, ``audit``: what the account holds beside machines;
+- ``machines``, ``ssh_server``, ``relay``, ``shell``, ``sftp``, ``image``, ``user_data``,
+  ``processes``: one machine;
 - ``nvidia_smi``: the stub program on every machine;
 - ``catalogue``, ``ledger``: types, prices, capacity; what was billed;
-- ``control``, ``faults``, ``request_log``: the endpoints under ``/_sandbox/``.
+- ``control``, ``faults``, ``fault_kinds``, ``fault_answers``, ``life_script``,
+  ``request_log``: the endpoints under ``/_sandbox/``. What they do is told in docs/sandbox.md.
 
 What separates two machines: address, host key, login keys, home, temporary folder, SFTP root. It is
 no wall between their shells, which all run as the user who started the sandbox.

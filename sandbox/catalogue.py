@@ -133,22 +133,18 @@ class Image:
     time: str = "2026-01-15T00:00:00+00:00"
 
 
+def _image(number: int, family: str, description: str, version: str, architecture: str) -> Image:
+    image_id = f"5b7e1c7e-6c0d-4e3f-9a52-0c2f6d1f0a{number:02}"
+    return Image(image_id, family, description, family, version, architecture)
+
+
+# The first of an architecture is what a launch gets that names none.
 IMAGES = (
-    Image(
-        "5b7e1c7e-6c0d-4e3f-9a52-0c2f6d1f0a01",
-        "lambda-stack-22-04",
-        "Lambda Stack on Ubuntu 22.04",
-        "lambda-stack-22-04",
-        "22.4.5",
-    ),
-    Image(
-        "5b7e1c7e-6c0d-4e3f-9a52-0c2f6d1f0a02",
-        "lambda-stack-22-04",
-        "Lambda Stack on Ubuntu 22.04",
-        "lambda-stack-22-04",
-        "22.4.5",
-        "arm64",
-    ),
+    _image(1, "lambda-stack-22-04", "Lambda Stack on Ubuntu 22.04", "22.4.5", "x86_64"),
+    _image(2, "lambda-stack-22-04", "Lambda Stack on Ubuntu 22.04", "22.4.5", "arm64"),
+    _image(3, "lambda-stack-24-04", "Lambda Stack on Ubuntu 24.04", "24.4.1", "x86_64"),
+    _image(4, "lambda-stack-24-04", "Lambda Stack on Ubuntu 24.04", "24.4.1", "arm64"),
+    _image(5, "gpu-base-22-04", "GPU Base on Ubuntu 22.04", "22.4.5", "x86_64"),
 )
 
 

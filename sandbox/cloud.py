@@ -11,12 +11,16 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
+from sandbox.audit import AuditLog
 from sandbox.catalogue import Catalogue
 from sandbox.faults import FaultBook
+from sandbox.file_systems import FileSystemBook
+from sandbox.firewall import Firewall
 from sandbox.ledger import Ledger, LedgerEntry
-from sandbox.machines import LifeScript, Machine, Order, Status
+from sandbox.life_script import LifeScript
+from sandbox.machines import Machine, Order, Status
 from sandbox.options import Options
 from sandbox.processes import end_processes
 from sandbox.request_log import RequestLog
@@ -33,11 +37,16 @@ class Cloud:
         self.settings = options.settings
         self.catalogue = Catalogue()
         self.ssh_keys = SshKeyBook()
+        self.file_systems = FileSystemBook()
+        self.firewall = Firewall()
+        self.audit = AuditLog()
         self.faults = FaultBook()
         self.requests = RequestLog()
         self.ledger = Ledger(options.data_dir / "ledger.json")
         self._machines_dir = options.data_dir / "machines"
         self._machines: dict[str, Machine] = {}
+        # The free machine that each took, to be given back once.
+        self._places: dict[str, tuple[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def clear_leftovers(self) -> None:
@@ -64,14 +73,22 @@ class Cloud:
             return None
         return machine
 
-    def launch(self, order: Order, *, script: LifeScript) -> Machine:
-        """Start a machine's life and its bill; the capacity has been taken."""
+    def live_machines(self) -> list[Machine]:
+        return [machine for machine in self.machines() if machine.is_live()]
+
+    def launch(
+        self, order: Order, *, script: LifeScript, place: tuple[str, str] | None = None
+    ) -> Machine:
+        """Start a machine's life and its bill; ``place`` is the capacity that was taken for it."""
         machine = Machine(
             order,
             machines_dir=self._machines_dir,
             image_python=self.options.image_python,
             script=script,
+            faults=self.faults,
         )
+        if place is not None:
+            self._places[machine.machine_id] = place
         self._machines[machine.machine_id] = machine
         self.ledger.open(
             LedgerEntry(
@@ -86,15 +103,26 @@ class Cloud:
         self._start(self._boot(machine))
         return machine
 
-    def terminate(self, machine: Machine) -> None:
-        """Begin the end of a machine; a second time does nothing."""
+    def terminate(self, machine: Machine, *, stuck_seconds: float | None = 0.0) -> None:
+        """Begin the end of a machine; a second time does nothing.
+
+        ``stuck_seconds`` is how much longer than usual it is terminating, None is for ever.
+        """
         if machine.is_live():
             machine.status = Status.TERMINATING
-            self._start(self._terminate(machine))
+            self._start(self._terminate(machine, stuck_seconds))
+
+    def restart(self, machine: Machine) -> None:
+        """Begin a reboot: SSH is away for the time of a boot, the status stays as it is.
+
+        What Lambda shows meanwhile is not documented; its example shows ``active``.
+        """
+        machine.is_restarting = True
+        self._start(self._restart(machine))
 
     def vanish(self, machine: Machine) -> None:
         """Take a machine away without a word: no list shows it from now on."""
-        if not machine.has_vanished and machine.status is not Status.TERMINATED:
+        if not machine.has_vanished and machine.terminated_at is None:
             machine.has_vanished = True
             self._start(self._close(machine))
 
@@ -109,37 +137,71 @@ class Cloud:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _boot(self, machine: Machine) -> None:
-        half = self.settings.boot_seconds / 2
+        script, half = machine.script, self.settings.boot_seconds / 2
         await asyncio.sleep(half)
         if machine.is_live():
             machine.take_address()
+            if not script.has("ip_late"):
+                machine.show_address()
         await asyncio.sleep(half)
-        if not machine.is_live() or machine.script.boot_never_ends:
+        if not machine.is_live() or script.has("boot_never_ends"):
             return
-        if machine.script.becomes_unhealthy:
+        if script.has("unhealthy"):
             machine.status = Status.UNHEALTHY
             return
-        await machine.open_ssh()
+        if not script.has("ssh_refused"):
+            machine.open_ssh()
         if not machine.is_live():
             return
         machine.status = Status.ACTIVE
         machine.jupyter_token = secrets.token_hex(16)
-        if machine.script.vanishes_after_seconds is not None:
-            await asyncio.sleep(machine.script.vanishes_after_seconds)
-            self.vanish(machine)
+        self._script_later(machine)
 
-    async def _terminate(self, machine: Machine) -> None:
+    def _script_later(self, machine: Machine) -> None:
+        """Start what the script wants of an active machine some seconds later."""
+        acts: dict[str, Callable[[], None]] = {
+            "vanish": lambda: self.vanish(machine),
+            "preempted": lambda: self._preempt(machine),
+            "unhealthy_later": lambda: _set_status(machine, Status.UNHEALTHY),
+            "ip_late": machine.show_address,
+            "ip_changes": machine.change_address,
+            "ssh_refused": machine.open_ssh,
+        }
+        for kind, act in acts.items():
+            if not machine.script.has(kind):
+                continue
+            seconds = machine.script.seconds(kind)
+            if seconds is not None:
+                self._start(_later(machine, seconds, act))
+
+    async def _restart(self, machine: Machine) -> None:
+        await machine.go_down()
+        await asyncio.sleep(self.settings.boot_seconds)
+        if machine.is_live():
+            machine.open_ssh()
+        machine.is_restarting = False
+
+    async def _terminate(self, machine: Machine, stuck_seconds: float | None) -> None:
         await asyncio.gather(machine.end(), asyncio.sleep(self.settings.terminate_seconds))
+        if stuck_seconds is None:
+            return
+        await asyncio.sleep(stuck_seconds)
         if not machine.has_vanished:
             await self._close(machine)
 
-    async def _close(self, machine: Machine) -> None:
+    def _preempt(self, machine: Machine) -> None:
+        machine.status = Status.PREEMPTED
+        self._start(self._close(machine, status=Status.PREEMPTED))
+
+    async def _close(self, machine: Machine, *, status: Status = Status.TERMINATED) -> None:
         """Wait for the end of a machine, then stop its bill and free its place."""
         await machine.end()
-        machine.status = Status.TERMINATED
+        machine.status = status
         machine.terminated_at = time.time()
         self.ledger.close(machine.machine_id)
-        self.catalogue.give_back(machine.order.instance_type.name, machine.order.region)
+        place = self._places.pop(machine.machine_id, None)
+        if place is not None:
+            self.catalogue.give_back(*place)
 
     def _is_listed(self, machine: Machine) -> bool:
         is_hidden = time.time() - machine.launched_at < machine.script.hidden_for_seconds
@@ -151,6 +213,16 @@ class Cloud:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_report_failure)
+
+
+async def _later(machine: Machine, seconds: float, act: Callable[[], None]) -> None:
+    await asyncio.sleep(seconds)
+    if machine.is_live():
+        act()
+
+
+def _set_status(machine: Machine, status: Status) -> None:
+    machine.status = status
 
 
 def _report_failure(task: "asyncio.Task[None]") -> None:

@@ -106,6 +106,50 @@ def method_not_allowed() -> ApiError:
     return ApiError(405, "global/not-found", "Method not allowed.")
 
 
+def duplicate(message: str) -> ApiError:
+    return ApiError(400, "global/duplicate", message)
+
+
+def conflict(message: str) -> ApiError:
+    """Return the 409 of an action that does not fit the machine's state."""
+    return ApiError(409, "global/conflict", message)
+
+
+def no_such_file_system() -> ApiError:
+    return ApiError(404, "global/object-does-not-exist", "Filesystem was not found.")
+
+
+def file_system_in_use() -> ApiError:
+    return ApiError(
+        400,
+        "filesystems/filesystem-in-use",
+        "The filesystem is mounted to one or more instances.",
+        "Terminate the instances that it is mounted to before deleting it.",
+    )
+
+
+def file_system_in_wrong_region(message: str) -> ApiError:
+    return ApiError(400, "instance-operations/launch/file-system-in-wrong-region", message)
+
+
+def no_such_ruleset() -> ApiError:
+    return ApiError(
+        404,
+        "global/object-does-not-exist",
+        "Firewall ruleset does not exist or you do not have permission to access it.",
+        "Check your firewall ruleset ID and try again.",
+    )
+
+
+def firewall_ruleset_in_use() -> ApiError:
+    return ApiError(
+        400,
+        "firewall-rulesets/firewall-ruleset-in-use",
+        "Firewall ruleset is in use by one or more instances.",
+        "Terminate all instances that are using the ruleset before deleting it.",
+    )
+
+
 def internal(status: int) -> ApiError:
     return ApiError(
         status,

@@ -1,70 +1,45 @@
 """Faults on demand: a script of rows, each used a number of times on the calls it names.
 
 A row is posted to /_sandbox/faults as
-``{"on": OPERATION, "kind": KIND, "times": 1, "skip": 0, ...the kind's own values}``. ``times``
-null means until deleted; ``skip`` lets that many fitting calls pass first. In one call at most one
-row acts at each stage, the oldest first, so two rows of one kind act one call after the other.
+``{"on": OPERATION, "kind": KIND, "times": 1, "skip": 0, "after_seconds": 0, ...the kind's own
+values}``. ``times`` null means until deleted; ``skip`` lets that many fitting calls pass first; the
+row sleeps for ``after_seconds``. In one call at most one row acts at each stage, the oldest first,
+so two rows of one stage act one call after the other. The kinds are in fault_kinds.py.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Protocol
 
-from sandbox.request_log import RequestRecord
+from sandbox.catalogue import INSTANCE_TYPES, REGIONS
+from sandbox.fault_kinds import KINDS, SSH, Stage
 
-Stage = Literal[
-    "delay_before", "before", "capacity", "list", "terminate", "boot", "listing", "delay_after",
-    "after",
-]  # fmt: skip
-
-OPERATIONS = (
-    "launch", "list", "get", "terminate", "instance-types", "ssh-keys", "regions", "images",
-)  # fmt: skip
+NUMBERS = ("seconds", "bytes", "bytes_per_second", "keep")
 
 
 class FaultError(Exception):
     """A fault row that says nothing sensible."""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What a kind of fault may be put on, where in a call it acts, and its values' defaults."""
+class Hit(Protocol):
+    """What a fault may act on: a call, a connection, a command."""
 
-    stage: Stage
-    stage_after_commit: Stage | None = None
-    operations: tuple[str, ...] = OPERATIONS
-    values: Mapping[str, object] = field(default_factory=dict)
+    @property
+    def operation(self) -> str: ...
+
+    @property
+    def faults(self) -> list[str]: ...
 
 
-KINDS: Mapping[str, Kind] = {
-    # The call is lost on its way, or its answer is: the connection closes without a word (F17).
-    "drop_before_commit": Kind("before"),
-    "drop_after_commit": Kind("after"),
-    # Any status and body (F16: 5xx, HTML; F15: 429). ``commit`` true acts first, then answers so.
-    "status": Kind(
-        "before",
-        stage_after_commit="after",
-        values={"status": 503, "body": None, "headers": {}, "retry_after": None, "commit": False},
-    ),
-    # 200 with JSON cut in the middle, after acting (F16).
-    "garbage": Kind("after"),
-    "delay": Kind(
-        "delay_before", stage_after_commit="delay_after", values={"seconds": 1.0, "commit": False}
-    ),
-    # The launch is refused for capacity although the catalogue says yes (F13).
-    "capacity": Kind("capacity", operations=("launch",)),
-    # A launched machine stays in booting for ever (F25), or becomes unhealthy (F26) ...
-    "boot_never_ends": Kind("boot", operations=("launch",)),
-    "unhealthy": Kind("boot", operations=("launch",)),
-    # ... or is gone some seconds after it became active (F28, F49) ...
-    "vanish": Kind("boot", operations=("launch",), values={"seconds": 0.0}),
-    # ... or shows in the list only some seconds after the launch (F18).
-    "hide_from_list": Kind("listing", operations=("launch",), values={"seconds": 5.0}),
-    # Terminate answers as if, and nothing happens (F65).
-    "ok_but_alive": Kind("terminate", operations=("terminate",)),
-    # The list is empty by mistake (F68).
-    "empty_list": Kind("list", operations=("list",)),
-}
+@dataclass
+class SshHit:
+    """A connection to a machine, or a command on it."""
+
+    machine: str
+    operation: str = SSH
+    command: str = ""
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -76,8 +51,10 @@ class Fault:
     kind: str
     times: int | None
     skip: int
+    after_seconds: float
     values: dict[str, Any]
     used: int = 0
+    posted_at: float = field(default_factory=time.monotonic)
 
     @property
     def stage(self) -> Stage:
@@ -86,8 +63,18 @@ class Fault:
             return kind.stage_after_commit
         return kind.stage
 
-    def fits(self, operation: str) -> bool:
-        return self.on in ("*", operation) and operation in KINDS[self.kind].operations
+    def fits(self, hit: Hit) -> bool:
+        """Say whether the row is awake and about this."""
+        if self.on not in ("*", hit.operation):
+            return False
+        if hit.operation not in KINDS[self.kind].operations:
+            return False
+        if time.monotonic() - self.posted_at < self.after_seconds:
+            return False
+        if not isinstance(hit, SshHit):
+            return True
+        is_the_machine = self.values.get("machine") in (None, hit.machine)
+        return is_the_machine and self.values.get("contains", "") in hit.command
 
     @property
     def is_used_up(self) -> bool:
@@ -104,6 +91,7 @@ class Fault:
             "kind": self.kind,
             "times": self.times,
             "skip": self.skip,
+            "after_seconds": self.after_seconds,
             "used": self.used,
             **self.values,
         }
@@ -121,6 +109,7 @@ class FaultBook:
         values = dict(row)
         on, kind = values.pop("on", None), values.pop("kind", None)
         times, skip = values.pop("times", 1), values.pop("skip", 0)
+        after_seconds = values.pop("after_seconds", 0)
         if not isinstance(kind, str) or kind not in KINDS:
             raise FaultError(f"kind must be one of {', '.join(KINDS)}.")
         if not isinstance(on, str) or on not in ("*", *KINDS[kind].operations):
@@ -132,21 +121,22 @@ class FaultBook:
             kind=kind,
             times=None if times is None else _count("times", times),
             skip=_count("skip", skip),
+            after_seconds=_number("after_seconds", after_seconds),
             values=_checked_values(kind, values),
         )
         self._faults.append(fault)
         return fault
 
-    def take(self, stage: Stage, record: RequestRecord) -> Fault | None:
-        """Return the row that acts at this stage of this call, count its use and write it down."""
+    def take(self, stage: Stage, hit: Hit) -> Fault | None:
+        """Return the row that acts at this stage, count its use and write it down."""
         for fault in self._faults:
-            if fault.is_used_up or fault.stage != stage or not fault.fits(record.operation):
+            if fault.is_used_up or fault.stage != stage or not fault.fits(hit):
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
                 continue
             fault.used += 1
-            record.faults.append(f"{fault.kind}#{fault.number}")
+            hit.faults.append(f"{fault.kind}#{fault.number}")
             return fault
         return None
 
@@ -163,15 +153,41 @@ def _checked_values(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise FaultError(f"{kind} does not know {', '.join(unknown)}.")
     merged = {**defaults, **values}
-    seconds = merged.get("seconds", 0)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-        raise FaultError("seconds must be a number, 0 or more.")
-    status = merged.get("status", 200)
+    for name in NUMBERS:
+        may_be_none = name in defaults and defaults[name] is None
+        if name in merged and not (may_be_none and merged[name] is None):
+            _number(name, merged[name])
+    _check_call_values(merged)
+    _check_names(merged)
+    return merged
+
+
+def _check_call_values(values: Mapping[str, Any]) -> None:
+    status = values.get("status", 200)
     if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
         raise FaultError("status must be an HTTP status from 200 to 599.")
-    if not isinstance(merged.get("headers", {}), dict):
+    if not isinstance(values.get("headers", {}), dict):
         raise FaultError("headers must be an object.")
-    return merged
+    if not isinstance(values.get("commit", False), bool):
+        raise FaultError("commit must be true or false.")
+
+
+def _check_names(values: Mapping[str, Any]) -> None:
+    type_name = values.get("instance_type")
+    if "instance_type" in values and type_name not in {kind.name for kind in INSTANCE_TYPES}:
+        raise FaultError(f"There is no instance type {type_name}.")
+    if "region" in values and values["region"] not in tuple(REGIONS):
+        raise FaultError(f"There is no region {values['region']}.")
+    if not isinstance(values.get("machine"), str | None):
+        raise FaultError("machine must be a machine's name, or null for any.")
+    if not isinstance(values.get("contains", ""), str):
+        raise FaultError("contains must be a text.")
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise FaultError(f"{name} must be a number, 0 or more.")
+    return value
 
 
 def _count(name: str, value: object) -> int:

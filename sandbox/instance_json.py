@@ -4,7 +4,13 @@ Shapes are those of API 1.10.0 plus what live answers were seen to carry (``arch
 ``is_reserved``); fields that are not known yet are absent (lambda-cloud-api.md section 2).
 """
 
-from sandbox.catalogue import IMAGES, REGIONS, Catalogue, Image, InstanceType
+import secrets
+from collections.abc import Iterable
+
+from sandbox.catalogue import IMAGES, INSTANCE_TYPES, REGIONS, Catalogue, Image, InstanceType
+from sandbox.file_systems import FileSystem
+from sandbox.firewall import Ruleset
+from sandbox.ledger import iso
 from sandbox.machines import Machine, Status
 
 Json = dict[str, object]
@@ -57,16 +63,26 @@ def instance_json(machine: Machine, catalogue: Catalogue) -> Json:
         "id": machine.machine_id,
         "status": machine.status,
         "ssh_key_names": [order.ssh_key_name],
-        "file_system_names": [],
+        "file_system_names": [mount.file_system.name for mount in order.mounts],
         "region": region_json(order.region),
         "instance_type": instance_type_json(kind),
         "is_reserved": False,
-        "actions": {name: _action_json(name, machine.status) for name in ACTIONS},
+        "actions": {name: _action_json(name, machine) for name in ACTIONS},
     }
     if order.name is not None:
         instance["name"] = order.name
     if order.tags:
         instance["tags"] = [{"key": key, "value": value} for key, value in order.tags]
+    if order.mounts:
+        instance["file_system_mounts"] = [
+            {
+                "mount_point": mount.mount_point,
+                "file_system_id": mount.file_system.file_system_id,
+            }
+            for mount in order.mounts
+        ]
+    if order.firewall_ruleset_ids:
+        instance["firewall_rulesets"] = [{"id": each} for each in order.firewall_ruleset_ids]
     if machine.ip is not None:
         instance["ip"] = machine.ip
         instance["private_ip"] = machine.private_ip
@@ -77,12 +93,68 @@ def instance_json(machine: Machine, catalogue: Catalogue) -> Json:
     return instance
 
 
-def _action_json(name: str, status: Status) -> Json:
+def foreign_instances_json() -> list[Json]:
+    """Return the machines of somebody else's account."""
+    return [
+        {
+            "id": secrets.token_hex(16),
+            "name": f"another-account-{number}",
+            "status": Status.ACTIVE,
+            "ip": f"127.0.0.{number + 1}",
+            "ssh_key_names": ["another-key"],
+            "file_system_names": [],
+            "region": region_json("us-east-1"),
+            "instance_type": instance_type_json(INSTANCE_TYPES[0]),
+            "is_reserved": False,
+            "actions": {name: {"available": True} for name in ACTIONS},
+        }
+        for number in (1, 2)
+    ]
+
+
+def file_system_json(file_system: FileSystem, machines: Iterable[Machine]) -> Json:
+    """Return a file system; the machines are those that may have it mounted."""
+    return {
+        "id": file_system.file_system_id,
+        "name": file_system.name,
+        "mount_point": file_system.mount_point,
+        "created": iso(file_system.created_at),
+        "created_by": {"id": "0" * 32, "email": "sandbox@localhost", "status": "active"},
+        "is_in_use": file_system.file_system_id in used_file_system_ids(machines),
+        "region": region_json(file_system.region),
+        "bytes_used": 0,
+    }
+
+
+def used_file_system_ids(machines: Iterable[Machine]) -> set[str]:
+    return {
+        mount.file_system.file_system_id for machine in machines for mount in machine.order.mounts
+    }
+
+
+def ruleset_json(ruleset: Ruleset, machines: Iterable[Machine]) -> Json:
+    return {
+        "id": ruleset.ruleset_id,
+        "name": ruleset.name,
+        "region": region_json(ruleset.region),
+        "rules": ruleset.rules,
+        "created": iso(ruleset.created_at),
+        "instance_ids": [
+            machine.machine_id
+            for machine in machines
+            if ruleset.ruleset_id in machine.order.firewall_ruleset_ids
+        ],
+    }
+
+
+def _action_json(name: str, machine: Machine) -> Json:
     """Say whether an action is possible: terminate always is until the end has begun."""
-    if status in (Status.TERMINATING, Status.TERMINATED):
+    if machine.status in (Status.TERMINATING, Status.TERMINATED, Status.PREEMPTED):
         return _blocked("vm-is-terminating", "The instance is terminating.")
-    if status is Status.BOOTING and name != "terminate":
+    if machine.status is Status.BOOTING and name != "terminate":
         return _blocked("vm-has-not-launched", "The instance has not launched yet.")
+    if machine.is_restarting and name != "terminate":
+        return _blocked("vm-action-in-progress", "Another action is in progress.")
     return {"available": True}
 
 

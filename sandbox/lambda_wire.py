@@ -4,9 +4,7 @@ Paths, bodies, envelopes and errors: the vendor's OpenAPI document 1.10.0 and th
 collected in lambda-cloud-api.md. What is not served answers 404, as an unknown path does.
 """
 
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -16,51 +14,13 @@ from sandbox.catalogue import REGIONS
 from sandbox.cloud import Cloud
 from sandbox.errors import ApiError
 from sandbox.fault_answers import fault_answer, hang_up, wait
-from sandbox.instance_json import images_json, instance_json, offers_json, region_json
-from sandbox.launch_request import Body, read_launch
-from sandbox.machines import LifeScript, Machine
+from sandbox.instance_json import images_json, offers_json, region_json
 from sandbox.rate_limits import RateLimiter
-from sandbox.request_log import RequestRecord
+from sandbox.wire_account import FileSystemsWire, FirewallWire, KeysWire
+from sandbox.wire_call import Call, Page, Route
+from sandbox.wire_instances import InstancesWire
 
 BASE_PATH = "/api/v1"
-SSH_KEY_NAME_LENGTH = 64
-PUBLIC_KEY_LENGTH = 4096
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request on its way through."""
-
-    request: web.Request
-    record: RequestRecord
-
-    @property
-    def path_id(self) -> str:
-        return self.request.match_info["id"]
-
-    async def body(self) -> Body:
-        """Return the JSON object sent, whatever its content type says: Lambda does not look."""
-        try:
-            body = json.loads(await self.request.read())
-        except ValueError:
-            raise errors.unreadable_body() from None
-        if not isinstance(body, dict):
-            raise errors.unreadable_body()
-        return body
-
-    def note(self, machine: Machine) -> None:
-        self.record.machine_ids.append(machine.machine_id)
-        self.record.machine_names.append(machine.order.name or "")
-
-
-@dataclass(frozen=True)
-class Route:
-    """One endpoint; ``operation`` is its name in the fault script and the request log."""
-
-    method: str
-    path: str
-    operation: str
-    answer: Callable[[Call], Awaitable[object]]
 
 
 class LambdaWire:
@@ -70,14 +30,11 @@ class LambdaWire:
         self._cloud = cloud
         self._limiter = RateLimiter()
         self._routes = (
-            Route("GET", "/instances", "list", self._list),
-            Route("GET", "/instances/{id}", "get", self._get),
-            Route("POST", "/instance-operations/launch", "launch", self._launch),
-            Route("POST", "/instance-operations/terminate", "terminate", self._terminate),
+            *InstancesWire(cloud).routes(),
+            *KeysWire(cloud).routes(),
+            *FileSystemsWire(cloud).routes(),
+            *FirewallWire(cloud).routes(),
             Route("GET", "/instance-types", "instance-types", self._instance_types),
-            Route("GET", "/ssh-keys", "ssh-keys", self._ssh_keys),
-            Route("POST", "/ssh-keys", "ssh-keys", self._add_ssh_key),
-            Route("DELETE", "/ssh-keys/{id}", "ssh-keys", self._delete_ssh_key),
             Route("GET", "/regions", "regions", self._regions),
             Route("GET", "/images", "images", self._images),
         )
@@ -113,18 +70,20 @@ class LambdaWire:
         faults = self._cloud.faults
         await wait(faults.take("delay_before", call.record))
         if fault := faults.take("before", call.record):
-            return fault_answer(fault, None)
+            return fault_answer(fault, None, operation=route.operation)
         response = await self._answer(route, call)
         await wait(faults.take("delay_after", call.record))
         fault = faults.take("after", call.record)
-        return response if fault is None else fault_answer(fault, response)
+        if fault is None:
+            return response
+        return fault_answer(fault, response, operation=route.operation)
 
     async def _answer(self, route: Route, call: Call) -> web.Response:
         if self._cloud.settings.rate_limits and not self._limiter.allows(route.operation):
             return errors.rate_limited()
         try:
             self._authenticate(call.request)
-            return web.json_response({"data": await route.answer(call)})
+            return _success(await route.answer(call))
         except ApiError as error:
             return error.response()
 
@@ -135,51 +94,6 @@ class LambdaWire:
         if not is_same_key(key, self._cloud.options.api_key):
             raise errors.unauthorized()
 
-    async def _list(self, call: Call) -> object:
-        if self._cloud.faults.take("list", call.record):
-            return []
-        return [instance_json(machine, self._cloud.catalogue) for machine in self._cloud.listed()]
-
-    async def _get(self, call: Call) -> object:
-        return instance_json(self._found(call.path_id), self._cloud.catalogue)
-
-    async def _launch(self, call: Call) -> object:
-        order = read_launch(await call.body(), self._cloud)
-        if self._cloud.faults.take("capacity", call.record):
-            raise errors.insufficient_capacity()
-        if not self._cloud.catalogue.take(order.instance_type.name, order.region):
-            raise errors.insufficient_capacity()
-        machine = self._cloud.launch(order, script=self._life_script(call.record))
-        call.note(machine)
-        return {"instance_ids": [machine.machine_id]}
-
-    def _life_script(self, record: RequestRecord) -> LifeScript:
-        boot = self._cloud.faults.take("boot", record)
-        listing = self._cloud.faults.take("listing", record)
-        kind = None if boot is None else boot.kind
-        return LifeScript(
-            boot_never_ends=kind == "boot_never_ends",
-            becomes_unhealthy=kind == "unhealthy",
-            vanishes_after_seconds=boot.seconds if boot and kind == "vanish" else None,
-            hidden_for_seconds=0.0 if listing is None else listing.seconds,
-        )
-
-    async def _terminate(self, call: Call) -> object:
-        ids = (await call.body()).get("instance_ids")
-        if not isinstance(ids, list) or not ids:
-            raise errors.invalid("instance_ids", "Field required")
-        # All are looked up before the first is touched: one unknown id ends none.
-        machines = [self._found(str(machine_id)) for machine_id in ids]
-        does_nothing = self._cloud.faults.take("terminate", call.record) is not None
-        answers = []
-        for machine in machines:
-            call.note(machine)
-            if not does_nothing:
-                self._cloud.terminate(machine)
-            answer = instance_json(machine, self._cloud.catalogue)
-            answers.append({**answer, "status": "terminating"} if does_nothing else answer)
-        return {"terminated_instances": answers}
-
     async def _instance_types(self, call: Call) -> object:
         return offers_json(self._cloud.catalogue)
 
@@ -189,40 +103,14 @@ class LambdaWire:
     async def _images(self, call: Call) -> object:
         return images_json()
 
-    async def _ssh_keys(self, call: Call) -> object:
-        return [key.as_json() for key in self._cloud.ssh_keys.all()]
-
-    async def _add_ssh_key(self, call: Call) -> object:
-        body = await call.body()
-        name, public_key = body.get("name"), body.get("public_key")
-        if not isinstance(name, str) or not 1 <= len(name) <= SSH_KEY_NAME_LENGTH:
-            raise errors.invalid(
-                "name", f"String should have 1 to {SSH_KEY_NAME_LENGTH} characters"
-            )
-        if public_key is None:
-            key, private_key = self._cloud.ssh_keys.generate(name)
-            return {**key.as_json(), "private_key": private_key}
-        if not isinstance(public_key, str) or not 1 <= len(public_key) <= PUBLIC_KEY_LENGTH:
-            raise errors.invalid(
-                "public_key", f"String should have 1 to {PUBLIC_KEY_LENGTH} characters"
-            )
-        return self._cloud.ssh_keys.add(name, public_key).as_json()
-
-    async def _delete_ssh_key(self, call: Call) -> object:
-        used = {
-            machine.order.ssh_key_name for machine in self._cloud.machines() if machine.is_live()
-        }
-        self._cloud.ssh_keys.delete(call.path_id, used_names=used)
-        return {}
-
     async def _method_not_allowed(self, call: Call) -> object:
         raise errors.method_not_allowed()
 
     async def _not_found(self, call: Call) -> object:
         raise errors.not_found()
 
-    def _found(self, machine_id: str) -> Machine:
-        machine = self._cloud.find(machine_id)
-        if machine is None:
-            raise errors.no_such_instance()
-        return machine
+
+def _success(answer: object) -> web.Response:
+    if isinstance(answer, Page):
+        return web.json_response({"data": answer.rows, "page_token": answer.page_token})
+    return web.json_response({"data": answer})

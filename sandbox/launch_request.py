@@ -9,10 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.catalogue import IMAGES, REGIONS
+from sandbox.catalogue import IMAGES, REGIONS, InstanceType
 from sandbox.cloud import Cloud
-from sandbox.errors import ApiError, invalid, no_such_resource
-from sandbox.machines import Order
+from sandbox.errors import ApiError, file_system_in_wrong_region, invalid, no_such_resource
+from sandbox.file_systems import FileSystem
+from sandbox.machines import Mount, Order
 
 Body = Mapping[str, Any]
 
@@ -22,6 +23,8 @@ HOSTNAME = re.compile(r"[a-z0-9][0-9a-z-]{0,62}")
 TAG_KEY = re.compile(r"[a-z][a-z0-9-:]+")
 TAG_KEY_LENGTH = 55
 TAG_VALUE_LENGTH = 128
+MOUNT_POINT = re.compile(r"(/home|/lambda/nfs|/data)[//a-zA-Z0-9-]*")
+MOUNT_POINT_LENGTH = 256
 
 
 def read_launch(body: Body, cloud: Cloud) -> Order:
@@ -34,7 +37,9 @@ def read_launch(body: Body, cloud: Cloud) -> Order:
     tags = _tags(body)
     user_data = _user_data(body)
     _check_quantity(body)
-    _check_file_systems(body, region or "")
+    requested = _requested_mounts(body)
+    ruleset_ids = _ruleset_ids(body)
+    mounts = _found_mounts(requested, region or "", cloud)
     key = cloud.ssh_keys.by_name(key_name)
     if key is None:
         raise no_such_resource(f"SSH key {key_name} does not exist.")
@@ -43,7 +48,8 @@ def read_launch(body: Body, cloud: Cloud) -> Order:
         raise no_such_resource(f"Instance type {type_name} does not exist.")
     if region is None or region not in REGIONS:
         raise no_such_resource(f"Region {region} does not exist.")
-    _check_image(body)
+    _check_image(body, kind)
+    _check_rulesets(ruleset_ids, region, cloud)
     return Order(
         name=name,
         instance_type=kind,
@@ -53,7 +59,14 @@ def read_launch(body: Body, cloud: Cloud) -> Order:
         hostname=hostname,
         tags=tags,
         user_data=user_data,
+        mounts=mounts,
+        firewall_ruleset_ids=ruleset_ids,
     )
+
+
+def read_new_name(body: Body) -> str | None:
+    """Return the name that a machine is to have from now on; None leaves it as it is."""
+    return _text(body, "name", longest=NAME_LENGTH)
 
 
 def _text(
@@ -130,27 +143,92 @@ def _check_quantity(body: Body) -> None:
         raise ApiError(400, "global/invalid-parameters", "Requested too many instances.")
 
 
-def _check_file_systems(body: Body, region: str) -> None:
-    """Refuse every file system: this account has none."""
-    mounts = _list(body, "file_system_mounts")
-    named = [*_list(body, "file_system_names"), *(_mount_id(mount) for mount in mounts)]
-    if named:
-        raise no_such_resource(f"File system {named[0]} does not exist in region {region}.")
+def _requested_mounts(body: Body) -> dict[str, str | None]:
+    """Return the mount points asked for, by file system: by name first, then by "id:ID"."""
+    requested: dict[str, str | None] = {}
+    for name in _list(body, "file_system_names"):
+        if not isinstance(name, str):
+            raise invalid("file_system_names", "Input should be a valid string")
+        requested[name] = None
+    for entry in _list(body, "file_system_mounts"):
+        if not isinstance(entry, dict) or not isinstance(entry.get("file_system_id"), str):
+            raise invalid("file_system_mounts.file_system_id", "Field required")
+        point = entry.get("mount_point")
+        if (
+            not isinstance(point, str)
+            or len(point) > MOUNT_POINT_LENGTH
+            or not MOUNT_POINT.fullmatch(point)
+        ):
+            raise invalid(
+                "file_system_mounts.mount_point",
+                f"String should match pattern '^{MOUNT_POINT.pattern}$'",
+            )
+        requested[f"id:{entry['file_system_id']}"] = point
+    return requested
 
 
-def _mount_id(mount: object) -> object:
-    if not isinstance(mount, dict) or not isinstance(mount.get("file_system_id"), str):
-        raise invalid("file_system_mounts.file_system_id", "Field required")
-    return mount["file_system_id"]
+def _found_mounts(
+    requested: Mapping[str, str | None], region: str, cloud: Cloud
+) -> tuple[Mount, ...]:
+    """Return the mounts; a mount point that is given counts more than the usual one.
+
+    A file system of another region that is named is refused as unknown there (seen live); one
+    that is given by its id, with the code that the document has for it.
+    """
+    mounts: dict[str, Mount] = {}
+    for key, point in requested.items():
+        file_system = _file_system(key, region, cloud)
+        mounts[file_system.file_system_id] = Mount(file_system, point or file_system.mount_point)
+    return tuple(mounts.values())
 
 
-def _check_image(body: Body) -> None:
+def _file_system(key: str, region: str, cloud: Cloud) -> FileSystem:
+    # No name holds a colon.
+    file_system_id = key.removeprefix("id:") if key.startswith("id:") else None
+    found = (
+        cloud.file_systems.by_name(key)
+        if file_system_id is None
+        else cloud.file_systems.by_id(file_system_id)
+    )
+    if found is not None and found.region == region:
+        return found
+    if found is not None and file_system_id is not None:
+        raise file_system_in_wrong_region(
+            f"File system {found.name} is in region {found.region}, not in {region}."
+        )
+    raise no_such_resource(
+        f"File system {file_system_id or key} does not exist in region {region}."
+    )
+
+
+def _ruleset_ids(body: Body) -> tuple[str, ...]:
+    ids = []
+    for entry in _list(body, "firewall_rulesets"):
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+            raise invalid("firewall_rulesets.id", "Field required")
+        ids.append(entry["id"])
+    return tuple(dict.fromkeys(ids))
+
+
+def _check_rulesets(ids: tuple[str, ...], region: str, cloud: Cloud) -> None:
+    for ruleset_id in ids:
+        ruleset = cloud.firewall.find(ruleset_id)
+        if ruleset is None:
+            raise no_such_resource(f"Firewall ruleset {ruleset_id} does not exist.")
+        if ruleset.region != region:
+            raise invalid("firewall_rulesets", f"{ruleset_id} is not in region {region}")
+
+
+def _check_image(body: Body, kind: InstanceType) -> None:
+    """Refuse an image that is not there, or not for the processor of this type."""
     image = body.get("image")
     if image is None:
         return
     if not isinstance(image, dict) or not ({"id", "family"} & image.keys()):
         raise invalid("image", "Input should have an id or a family")
-    known = {kind.image_id for kind in IMAGES} | {kind.family for kind in IMAGES}
     wanted = image.get("id", image.get("family"))
-    if wanted not in known:
+    fitting = [each for each in IMAGES if wanted in (each.image_id, each.family)]
+    if not fitting:
         raise no_such_resource(f"Image {wanted} does not exist.")
+    if kind.architecture not in {each.architecture for each in fitting}:
+        raise invalid("image", f"{wanted} is not for {kind.architecture}, as {kind.name} is")

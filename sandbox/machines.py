@@ -6,16 +6,20 @@ import secrets
 import shutil
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import asyncssh
 
 from sandbox.catalogue import InstanceType
+from sandbox.faults import FaultBook
+from sandbox.file_systems import FileSystem
 from sandbox.image import MachineFiles, write_image
 from sandbox.ledger import iso
+from sandbox.life_script import LifeScript
 from sandbox.processes import end_processes
+from sandbox.sftp import Disk
 from sandbox.ssh_server import SSH_PORT, SshServer
 from sandbox.user_data import read_user_data
 
@@ -28,8 +32,17 @@ class Status(StrEnum):
     BOOTING = "booting"
     ACTIVE = "active"
     UNHEALTHY = "unhealthy"
+    PREEMPTED = "preempted"
     TERMINATING = "terminating"
     TERMINATED = "terminated"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file system and where the machine has it."""
+
+    file_system: FileSystem
+    mount_point: str
 
 
 @dataclass(frozen=True)
@@ -44,29 +57,28 @@ class Order:
     hostname: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     user_data: str = ""
-
-
-@dataclass(frozen=True)
-class LifeScript:
-    """The faults that were put on a machine's life at its launch."""
-
-    boot_never_ends: bool = False
-    becomes_unhealthy: bool = False
-    vanishes_after_seconds: float | None = None
-    hidden_for_seconds: float = 0.0
+    mounts: tuple[Mount, ...] = ()
+    firewall_ruleset_ids: tuple[str, ...] = ()
 
 
 class Machine:
     """A machine from its launch to its end. ``cloud`` moves its status; ``end`` leaves nothing."""
 
     def __init__(
-        self, order: Order, *, machines_dir: Path, image_python: Path, script: LifeScript
+        self,
+        order: Order,
+        *,
+        machines_dir: Path,
+        image_python: Path,
+        script: LifeScript,
+        faults: FaultBook,
     ) -> None:
         self.machine_id = secrets.token_hex(16)
         self.order = order
         self.script = script
         self.status = Status.BOOTING
         self.has_vanished = False
+        self.is_restarting = False
         self.launched_at = time.time()
         self.terminated_at: float | None = None
         self.ip: str | None = None
@@ -74,18 +86,19 @@ class Machine:
         self.jupyter_token: str | None = None
         self._files = MachineFiles(machines_dir / self.machine_id[:12])
         self._user_data = read_user_data(order.user_data)
-        self._host_keys = self._user_data.host_keys or (
-            asyncssh.generate_private_key("ssh-ed25519"),
-        )
-        self._ssh = SshServer(
-            self.machine_id,
-            self._files,
-            host_keys=self._host_keys,
-            login_keys=(order.login_key, *self._user_data.login_keys),
-        )
+        injected = () if script.has("host_key_ignored") else self._user_data.host_keys
+        self._host_keys = injected or (asyncssh.generate_private_key("ssh-ed25519"),)
+        self._faults = faults
+        self._disk = Disk(script.disk_bytes)
+        self._ssh = self._new_ssh_server()
         self._socket: socket.socket | None = None
         self._ending: asyncio.Task[None] | None = None
-        write_image(self._files, instance_type=order.instance_type, image_python=image_python)
+        write_image(
+            self._files,
+            instance_type=order.instance_type,
+            image_python=image_python,
+            script=script,
+        )
 
     def is_live(self) -> bool:
         """Say whether the machine is still there and not on its way out."""
@@ -95,17 +108,39 @@ class Machine:
             Status.UNHEALTHY,
         )
 
+    def rename(self, name: str) -> None:
+        self.order = replace(self.order, name=name)
+
     def take_address(self) -> None:
         """Take a free address in 127/8 and hold its SSH port, which refuses until SSH starts."""
         self._socket = _bind_free_address()
-        self.ip = self._socket.getsockname()[0]
-        self.private_ip = f"10.{self.ip.removeprefix('127.')}"
 
-    async def open_ssh(self) -> None:
+    def show_address(self) -> None:
+        """Let the API show the address that the machine has."""
+        if self._socket is not None:
+            self.ip = self._socket.getsockname()[0]
+            self.private_ip = f"10.{self.ip.removeprefix('127.')}"
+
+    def open_ssh(self) -> None:
         """Start SSH, unless the user data gave sshd a host key that it cannot load."""
         if self._socket is None or self._user_data.breaks_sshd:
             return
-        await self._ssh.start(self._socket)
+        self._ssh.start(self._socket)
+
+    def change_address(self) -> None:
+        """Move to another address; live connections end, the host key stays."""
+        self._close_ssh()
+        self.take_address()
+        self.show_address()
+        self.open_ssh()
+
+    async def go_down(self) -> None:
+        """End connections and processes, keep address and home, as a reboot does."""
+        if self._socket is not None:
+            address = self._socket.getsockname()
+            self._close_ssh()
+            self._socket = _bind(address)
+        await end_processes(self.machine_id)
 
     def end(self) -> "asyncio.Task[None]":
         """Begin the end, once: connections, then every process, then the files."""
@@ -119,6 +154,23 @@ class Machine:
             self._socket.close()
         await end_processes(self.machine_id)
         await asyncio.to_thread(shutil.rmtree, self._files.folder, ignore_errors=True)
+
+    def _close_ssh(self) -> None:
+        self._ssh.stop()
+        if self._socket is not None:
+            self._socket.close()
+        self._ssh = self._new_ssh_server()
+
+    def _new_ssh_server(self) -> SshServer:
+        return SshServer(
+            self.machine_id,
+            self._files,
+            name=self.order.name or "",
+            host_keys=self._host_keys,
+            login_keys=(self.order.login_key, *self._user_data.login_keys),
+            faults=self._faults,
+            disk=self._disk,
+        )
 
     def as_truth(self, *, pids: list[int]) -> dict[str, object]:
         """Return what is true of the machine, whatever the API says of it."""
@@ -149,16 +201,22 @@ def _public_line(key: asyncssh.SSHKey) -> str:
 def _bind_free_address() -> socket.socket:
     """Bind the SSH port of a random address of 127/8, never one that others use by habit (T21)."""
     for _ in range(ADDRESS_TRIES):
-        address = f"127.{_byte()}.{_byte()}.{_byte()}"
-        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            bound.bind((address, SSH_PORT))
+            return _bind((f"127.{_byte()}.{_byte()}.{_byte()}", SSH_PORT))
         except OSError:
-            bound.close()
             continue
-        return bound
     raise OSError(f"No free address in 127/8 after {ADDRESS_TRIES} tries.")
+
+
+def _bind(address: tuple[str, int]) -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _byte() -> int:

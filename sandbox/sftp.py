@@ -4,17 +4,37 @@ Paths mean what they mean in a shell on the machine: relative ones start at the 
 are absolute. Whatever leads out of the home is refused, links included.
 """
 
+import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
 
 
+@dataclass
+class Disk:
+    """How much a machine's disk still takes over SFTP; None is no limit of ours."""
+
+    free_bytes: int | None = None
+
+    def take(self, size: int) -> None:
+        """Count what is about to be written; raises OSError when there is no room for it."""
+        if self.free_bytes is None:
+            return
+        if size > self.free_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.free_bytes -= size
+
+
 class HomeSftpServer(asyncssh.SFTPServer):
     """An SFTP server whose whole world is the home."""
 
-    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], *, home: Path) -> None:
+    def __init__(
+        self, channel: asyncssh.SSHServerChannel[bytes], *, home: Path, disk: Disk
+    ) -> None:
         super().__init__(channel)
+        self._disk = disk
         self._home = os.fsencode(home)
 
     def map_path(self, path: bytes) -> bytes:
@@ -22,6 +42,11 @@ class HomeSftpServer(asyncssh.SFTPServer):
         local = os.path.join(self._home, path)  # noqa: PTH118 - SFTP paths are bytes
         self._check_inside(os.path.realpath(local))
         return local
+
+    async def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        self._disk.take(len(data))
+        written = super().write(file_obj, offset, data)
+        return written if isinstance(written, int) else await written
 
     def lstat(self, path: bytes) -> os.stat_result:
         local = os.path.normpath(os.path.join(self._home, path))  # noqa: PTH118 - bytes

@@ -52,6 +52,21 @@ async def run_shell(channel: Channel, *, home: Path, environment: Mapping[str, s
     _send_exit(channel, status)
 
 
+async def run_unanswered(channel: Channel, *, home: Path, environment: Mapping[str, str]) -> None:
+    """Run the command to its end without input; what it prints reaches nobody."""
+    process = await asyncio.create_subprocess_exec(
+        "/bin/bash",
+        *(["-s"] if channel.command is None else ["-c", channel.command]),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=home,
+        env={**environment, **_accepted(channel.env)},
+        start_new_session=True,
+    )
+    await process.wait()
+
+
 def _accepted(client_environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value

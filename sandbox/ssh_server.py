@@ -1,16 +1,25 @@
-"""The SSH server of one machine: public keys only, any user name, no forwarding."""
+"""The SSH server of one machine: public keys only, any user name, no forwarding.
 
+Connections are taken by hand, so that a fault can have a connection before SSH does.
+"""
+
+import asyncio
+import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 
 import asyncssh
 
+from sandbox.fault_kinds import EXEC
+from sandbox.faults import FaultBook, SshHit
 from sandbox.image import MachineFiles, shell_environment
 from sandbox.processes import MARKER
-from sandbox.sftp import HomeSftpServer
-from sandbox.shell import Channel, run_shell
+from sandbox.relay import Line, relay, reset
+from sandbox.sftp import Disk, HomeSftpServer
+from sandbox.shell import Channel, run_shell, run_unanswered
 
 SSH_PORT = 2222
+WAITING_CONNECTIONS = 128
 
 
 class SshServer:
@@ -21,42 +30,99 @@ class SshServer:
         machine_id: str,
         files: MachineFiles,
         *,
+        name: str,
         host_keys: Sequence[asyncssh.SSHKey],
         login_keys: Sequence[asyncssh.SSHKey],
+        faults: FaultBook,
+        disk: Disk,
     ) -> None:
         self._machine_id = machine_id
         self._files = files
-        self._host_keys = host_keys
+        self._name = name
+        self._host_keys = list(host_keys)
         self._login_keys = {key.public_data for key in login_keys}
-        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._faults = faults
+        self._disk = disk
+        self._listening: socket.socket | None = None
         self._is_stopped = False
-        # Closing the listener leaves live connections alone, so they are known by name.
         self._connections: set[asyncssh.SSHServerConnection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, bound_socket: socket.socket) -> None:
-        self._acceptor = await asyncssh.listen(
-            sock=bound_socket,
-            server_factory=lambda: _Login(self._login_keys, self._connections),
-            server_host_keys=list(self._host_keys),
-            gss_host=None,
-            process_factory=self._serve_shell,
-            sftp_factory=self._serve_sftp,
-            encoding=None,
-            allow_pty=False,
-            line_editor=False,
-            agent_forwarding=False,
-            x11_forwarding=False,
-            allow_scp=False,
-        )
+    def start(self, bound_socket: socket.socket) -> None:
+        """Take connections from the socket, which stays its owner's to close after ``stop``."""
         if self._is_stopped:
-            self._acceptor.close()
+            return
+        bound_socket.setblocking(False)
+        bound_socket.listen(WAITING_CONNECTIONS)
+        self._listening = bound_socket
+        asyncio.get_running_loop().add_reader(bound_socket, self._take_connection, bound_socket)
 
     def stop(self) -> None:
         self._is_stopped = True
-        if self._acceptor is not None:
-            self._acceptor.close()
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening = None
         for connection in list(self._connections):
             connection.abort()
+        for task in self._tasks:
+            task.cancel()
+
+    def _take_connection(self, listening: socket.socket) -> None:
+        try:
+            client, _ = listening.accept()
+        except OSError:
+            # The client has gone again.
+            return
+        client.setblocking(False)
+        self._start(self._serve(client))
+
+    async def _serve(self, client: socket.socket) -> None:
+        """Serve one connection, or do to it what a fault says."""
+        fault = self._faults.take("ssh", SshHit(self._name))
+        if fault is None:
+            await self._speak_ssh(client)
+        elif fault.kind == "ssh_reset":
+            reset(client)
+        elif fault.kind == "ssh_hang":
+            await _hold(client, asyncio.Event().wait())
+        elif fault.kind == "ssh_slow_banner":
+            await _hold(client, asyncio.sleep(fault.seconds))
+            await self._speak_ssh(client)
+        elif fault.kind == "ssh_auth_refused":
+            await self._speak_ssh(client, login_keys=set())
+        elif fault.kind == "ssh_wrong_host_key":
+            stranger = asyncssh.generate_private_key("ssh-ed25519")
+            await self._speak_ssh(client, host_keys=[stranger])
+        else:
+            inner, outer = socket.socketpair()
+            line = Line(fault.values.get("bytes"), fault.values.get("bytes_per_second"))
+            self._start(self._speak_ssh(inner))
+            await relay(client, outer, line)
+
+    async def _speak_ssh(
+        self,
+        client: socket.socket,
+        *,
+        host_keys: list[asyncssh.SSHKey] | None = None,
+        login_keys: set[bytes] | None = None,
+    ) -> None:
+        """Hand a connection to SSH; returns when the client has logged in or given up."""
+        known = self._login_keys if login_keys is None else login_keys
+        with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
+            await asyncssh.run_server(
+                client,
+                server_factory=lambda: _Login(known, self._connections),
+                server_host_keys=self._host_keys if host_keys is None else host_keys,
+                gss_host=None,
+                process_factory=self._serve_shell,
+                sftp_factory=self._serve_sftp,
+                encoding=None,
+                allow_pty=False,
+                line_editor=False,
+                agent_forwarding=False,
+                x11_forwarding=False,
+                allow_scp=False,
+            )
 
     async def _serve_shell(self, channel: Channel) -> None:
         if self._is_stopped:
@@ -64,10 +130,30 @@ class SshServer:
         user = str(channel.get_extra_info("username"))
         environment = shell_environment(self._files, user=user)
         environment[MARKER] = self._machine_id
-        await run_shell(channel, home=self._files.home, environment=environment)
+        hit = SshHit(self._name, EXEC, channel.command or "")
+        if self._faults.take("exec", hit) is None:
+            await run_shell(channel, home=self._files.home, environment=environment)
+            return
+        await run_unanswered(channel, home=self._files.home, environment=environment)
+        connection = channel.get_extra_info("connection")
+        connection.abort()
 
     def _serve_sftp(self, channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
-        return HomeSftpServer(channel, home=self._files.home)
+        return HomeSftpServer(channel, home=self._files.home, disk=self._disk)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _hold(client: socket.socket, wait: Awaitable[object]) -> None:
+    """Keep a connection that nobody reads; the end of the server ends it."""
+    try:
+        await wait
+    except asyncio.CancelledError:
+        client.close()
+        raise
 
 
 class _Login(asyncssh.SSHServer):
