@@ -68,6 +68,12 @@ class Client:
     def post(self, path: str, body: object) -> requests.Response:
         return self._send("POST", path, json=body)
 
+    def put(self, path: str, body: object) -> requests.Response:
+        return self._send("PUT", path, json=body)
+
+    def patch(self, path: str, body: object) -> requests.Response:
+        return self._send("PATCH", path, json=body)
+
     def delete(self, path: str) -> requests.Response:
         return self._send("DELETE", path)
 
