@@ -87,6 +87,11 @@ class LocalStack:
         return f"http://127.0.0.1:{self._ports['web']}"
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What every process of this stack is told; for a process of one's own beside them."""
+        return dict(self._environment)
+
+    @property
     def sandbox_url(self) -> str:
         """The address of the sandbox cloud."""
         return f"http://127.0.0.1:{self._ports['sandbox']}"

@@ -102,8 +102,8 @@ def test_a_machine_that_cannot_be_looked_at_is_ended_all_the_same(
     assert machines(cloud) == ["terminated"]
 
 
-def test_who_interrupts_it_leaves_nothing_behind(
-    cloud: SandboxHandle, monkeypatch: pytest.MonkeyPatch
+def test_who_interrupts_it_leaves_nothing_behind_and_asks_nothing_more(
+    cloud: SandboxHandle, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(machine: object) -> None:
         raise KeyboardInterrupt
@@ -115,6 +115,7 @@ def test_who_interrupts_it_leaves_nothing_behind(
     assert "Interrupted: ending the machine first." in said
     assert "pass 8." in said
     assert machines(cloud) == ["terminated"]
+    assert "refusals" not in {fact["topic"] for fact in report(data_folder)["facts"]}
 
 
 def test_I13_a_launch_whose_answer_is_lost_is_one_machine_and_is_ended(

@@ -75,6 +75,7 @@ class Proof:
         self._base_model = base_model or default_base_model()
         self._provoke = provoke_rate_limit
         self._say = say
+        self._interrupted = False
         self._deployment: Deployment | None = None
         self._offer: Offer | None = None
         self._probes: LambdaProbes | None = None
@@ -103,6 +104,7 @@ class Proof:
                 if not self._do(number, do):
                     break
         except KeyboardInterrupt:
+            self._interrupted = True
             self._say("Interrupted: ending the machine first. Once more leaves it to the worker.")
         finally:
             # Whatever happened: nothing may be left that bills.
@@ -278,11 +280,12 @@ class Proof:
         """Tell what the life showed, then ask what only an empty account should be asked."""
         facts = self.report.facts
         if self._deployment is not None:
-            self._observer.afterwards()
+            if not self._interrupted:
+                self._observer.afterwards()
             facts += self._observer.facts()
             facts += self._machine_facts
             facts += _versions(self._deployment)
-        if self._probes is None or not self._ssh_key_name:
+        if self._probes is None or not self._ssh_key_name or self._interrupted:
             return
         asking = refusals.Asking(
             entry=self._entry,
