@@ -20,8 +20,9 @@ from functools import partial
 from types import FrameType
 
 from django.conf import settings
-from django.db import Error, InterfaceError, OperationalError, close_old_connections
+from django.db import Error, close_old_connections
 
+from core.database import DATABASE_AWAY
 from core.time import database_now
 from deployments import tasks
 from deployments.models import WorkerHeartbeat
@@ -154,7 +155,7 @@ class Supervisor:
         try:
             close_old_connections()
             work()
-        except (OperationalError, InterfaceError) as error:
+        except DATABASE_AWAY as error:
             logger.warning("The worker waits for the database: %s", error)
         except Exception:
             logger.exception("The worker's supervisor could not do %s", work)

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F
+from structlog.contextvars import bound_contextvars
 
+from core.database import DATABASE_AWAY, reconnect
 from core.errors import SlipwayError
 from core.time import database_now
 from datasets.services import revoke_tokens
@@ -47,6 +49,19 @@ def advance(deployment_id: UUID | str, *, may_block: bool) -> Effect | None:
     ``may_block`` says whether this worker may speak SSH. Returns the effect that waits for one
     that may, or None.
     """
+    # Each line that is logged meanwhile, by whomever, says whose it is.
+    with bound_contextvars(deployment_id=str(deployment_id)):
+        try:
+            return _advance(deployment_id, may_block=may_block)
+        # F76: no row was changed for it. What was done outside is in the rows as a wish, and a
+        # lease that could not be given back ends by itself.
+        except DATABASE_AWAY as error:
+            logger.warning("Tick of deployment %s left to the next: %s", deployment_id, error)
+            reconnect()
+            return None
+
+
+def _advance(deployment_id: UUID | str, *, may_block: bool) -> Effect | None:
     timing: Timing = settings.TIMING
     purpose = "ssh" if may_block else "tick"
     lease = Lease.take(deployment_id, purpose=purpose, seconds=timing.lease_seconds)
@@ -56,6 +71,11 @@ def advance(deployment_id: UUID | str, *, may_block: bool) -> Effect | None:
         delay, waiting_effect = _step(lease, may_block=may_block, timing=timing)
     except LeaseLostError:
         return None
+    # A database that is away says nothing about this deployment: it is not counted as failed.
+    except DATABASE_AWAY as error:
+        logger.warning("Tick of deployment %s is done again: %s", deployment_id, error)
+        reconnect()
+        delay, waiting_effect = timing.poll_seconds, None
     # A tick never raises: a poison row must not stop the others (F10, D10).
     except Exception as error:
         logger.exception("Tick of deployment %s failed", deployment_id)
@@ -89,8 +109,10 @@ def _perform(
     if action.effect.may_block and not may_block:
         # Should the hand-over get lost, the ticker claims this row again.
         return timing.claim_seconds, action.effect
+    name = action.machine.name if action.machine else ""
     try:
-        delay = PERFORM[action.effect](lease, action.machine)
+        with bound_contextvars(machine=name):
+            delay = PERFORM[action.effect](lease, action.machine)
     except SlipwayError as error:
         # What a cloud or a machine answers badly is told and tried again at the next tick.
         logger.warning("%s of %s: %s", action.effect, lease.deployment.pk, error.message)
