@@ -84,6 +84,9 @@ def _started_before(user: User, press: Press) -> Deployment | None:
     if deployment is None:
         if is_being_started(user, press.nonce):
             return None
+        # The other press may have started it between the two looks.
+        deployment = started(user, press.nonce)
+    if deployment is None:
         raise _used("Nothing was started.")
     if not _same(deployment, press):
         raise _used("It has started a run already, with other settings.")

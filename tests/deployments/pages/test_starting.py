@@ -1,6 +1,7 @@
 """F1: of many presses that arrive together, one starts the run."""
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 import responses
@@ -8,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from deployments.models import Deployment, TrainingConfig
+from deployments.pages import starting
 from tests import builders
 from tests.deployments.pages.conftest import signed_in
 from tests.deployments.pages.test_new_run import filled
@@ -34,3 +36,25 @@ def test_f1_ten_presses_at_once_make_one_run(cloud: responses.RequestsMock) -> N
     assert f"/jobs/{deployment.job_id}/" in led_to
     assert TrainingConfig.objects.count() == 1
     assert User.objects.get().pk == user.pk
+
+
+@pytest.mark.django_db
+def test_f1_a_run_that_another_press_starts_while_this_one_looks_is_found(
+    cloud: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = builders.make_user()
+    builders.make_vault_entry(user)
+    form = filled(builders.make_dataset(user))
+    reader = signed_in(user)
+    first = reader.post("/new/", form)["Location"]
+    looks = 0
+
+    def started(owner: User, nonce: UUID) -> Deployment | None:
+        nonlocal looks
+        looks += 1
+        return None if looks == 1 else Deployment.objects.get(training_config=nonce)
+
+    monkeypatch.setattr(starting, "started", started)
+
+    assert reader.post("/new/", form)["Location"] == first
+    assert Deployment.objects.count() == 1
