@@ -213,8 +213,8 @@ def test_the_canary_finds_a_secret_in_every_form_it_knows() -> None:
     secret = "q7R2t9XzK4mW8pLd_a+b/c"
 
     for shift in range(3):
-        text = base64.b64encode(b"x" * shift + secret.encode() + b"tail")
-        assert canary.leaks([("there", text)], {"it": canary.forms(secret)})
+        coded = base64.b64encode(b"x" * shift + secret.encode() + b"tail")
+        assert canary.leaks([("there", coded)], {"it": canary.forms(secret)})
     for text in (secret, "https://x/?a=q7R2t9XzK4mW8pLd_a%2Bb%2Fc", "..9XzK4mW8p.."):
         assert canary.leaks([("there", text.encode())], {"it": canary.forms(secret)})
     assert not canary.leaks([("there", b"9XzK4mW nothing")], {"it": canary.forms(secret)})
