@@ -47,7 +47,9 @@ async def serve(options: Options) -> None:
 
 
 def _application(cloud: Cloud) -> web.Application:
-    app = web.Application(middlewares=[_check_host], client_max_size=LARGEST_REQUEST_BYTES)
+    app = web.Application(
+        middlewares=[_check_host, _check_origin], client_max_size=LARGEST_REQUEST_BYTES
+    )
     Control(cloud).add_routes(app)
     LambdaWire(cloud).add_routes(app)
     return app
@@ -60,6 +62,18 @@ async def _check_host(request: web.Request, handler: Handler) -> web.StreamRespo
     allowed = {f"{name}:{address[1]}" for name in (HOST, "localhost")} if address else set()
     if request.host not in allowed:
         return web.Response(status=421, text="The sandbox answers to loopback names only.")
+    return await handler(request)
+
+
+@web.middleware
+async def _check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what a web page sends: a browser may add credentials that its user once typed (T21).
+
+    Programs send none of these headers; an address that the user typed comes with ``none``.
+    """
+    is_from_page = request.headers.get("Sec-Fetch-Site", "none") != "none"
+    if "Origin" in request.headers or is_from_page:
+        return web.Response(status=403, text="The sandbox answers to no web page.")
     return await handler(request)
 
 

@@ -34,6 +34,47 @@ def test_T21_a_request_under_another_host_name_is_refused(
     assert response.status_code == 421
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin"])
+@pytest.mark.parametrize("path", ["/api/v1/instance-operations/launch", "/_sandbox/faults"])
+def test_T21_a_web_page_is_refused_even_with_the_right_keys(
+    running_cloud: SandboxHandle, path: str, site: str
+) -> None:
+    """A form of a page can send text/plain that is JSON, with a password the browser remembers."""
+    keys = {**running_cloud.authorization, "X-Sandbox-Control": running_cloud.control_key}
+    headers = {"Content-Type": "text/plain", "Sec-Fetch-Site": site, **keys}
+
+    response = requests.post(running_cloud.root_url + path, headers=headers, data="{}", timeout=10)
+
+    assert response.status_code == 403
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "GET"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "own"])
+def test_T21_a_request_that_says_which_page_it_comes_from_is_refused(
+    running_cloud: SandboxHandle, method: str, origin: str
+) -> None:
+    response = requests.request(
+        method,
+        running_cloud.base_url + "/regions",
+        headers={
+            **running_cloud.authorization,
+            "Origin": running_cloud.root_url if origin == "own" else origin,
+        },
+        timeout=10,
+    )
+
+    assert response.status_code == 403
+
+
+def test_T21_an_address_typed_into_a_browser_is_answered(running_cloud: SandboxHandle) -> None:
+    response = requests.get(
+        running_cloud.root_url + "/_sandbox/health", headers={"Sec-Fetch-Site": "none"}, timeout=10
+    )
+
+    assert response.status_code == 200
+
+
 def test_T21_localhost_is_a_name_of_ours(running_cloud: SandboxHandle) -> None:
     port = running_cloud.root_url.rpartition(":")[2]
 
