@@ -34,6 +34,17 @@ class MachineAdmin(ReadOnlyAdmin):
     )
     search_fields = ("name", "=instance_id", "=seen_ip")
     exclude = ("vault_entry",)
+    readonly_fields = ("rights",)
+
+    @admin.display(description="tokens", empty_value="none")
+    def rights(self, machine: Machine) -> str | None:
+        """Tell of the machine's tokens; they have no page, since their key is their hash (T15)."""
+        told = [
+            f"{', '.join(token.scopes)}: until {token.expires_at:%Y-%m-%d %H:%M}"
+            + (f", revoked {token.revoked_at:%Y-%m-%d %H:%M}" if token.revoked_at else "")
+            for token in machine.tokens.all()
+        ]
+        return "; ".join(told) or None
 
     def get_urls(self) -> list[URLPattern]:
         fleet = self.admin_site.admin_view(self.fleet)

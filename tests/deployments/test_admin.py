@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from core.models import AuditEntry
+from deployments import machine_tokens
 from deployments.models import CloudSnapshot, Deployment, PacerSlot, Stray, WorkerHeartbeat
 from deployments.models.deployments import Desired, Status
 from tests.builders import (
@@ -27,7 +28,11 @@ from tests.builders import (
 )
 
 pytestmark = pytest.mark.django_db
-MODELS = sorted(model.__name__ for model in apps.get_app_config("deployments").get_models())
+# The key of a machine's token is its hash, which would stand in every link.
+WITHOUT_A_PAGE = {"MachineToken"}
+MODELS = sorted(
+    {model.__name__ for model in apps.get_app_config("deployments").get_models()} - WITHOUT_A_PAGE
+)
 
 
 @pytest.fixture
@@ -220,6 +225,22 @@ def test_the_list_shows_who_asks_for_attention_and_can_be_narrowed_to_it(
 
     assert "E_X: Look here." in page
     assert "all-is-well" not in page
+
+
+def test_T15_a_machine_tells_what_tokens_it_has_and_shows_none(
+    deployment: Deployment, root: Client
+) -> None:
+    machine = deployment.machines.get()
+    token = machine_tokens.mint(machine)
+    row = machine.tokens.get()
+
+    page = root.get(reverse("admin:deployments_machine_change", args=[machine.pk]))
+
+    text = page.content.decode()
+    assert f"until {row.expires_at:%Y-%m-%d}" in text
+    assert token not in text
+    assert row.token_hash not in text
+    assert not admin.site.is_registered(type(row))
 
 
 def test_the_fleet_shows_what_bills_now_and_how_fast(deployment: Deployment, root: Client) -> None:

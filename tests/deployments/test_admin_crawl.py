@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from core import audit
-from deployments import clouds
+from deployments import clouds, machine_tokens
 from deployments.models.deployments import Status
 from secrets_vault import rewrap
 from secrets_vault.models import VaultEntry
@@ -48,11 +48,13 @@ def secrets() -> list[str]:
     deployment.job.job_token = "hash-of-the-job-token"
     deployment.job.save()
     token = make_token(deployment.user)
+    machine_token = machine_tokens.mint(machine)
     audit.record("something", actor=deployment.user, obj=deployment)
     sealed = [text for column in rewrap.columns() for text in _raw(column)]
     assert sealed
     login_key = clouds.login_key().private_key.splitlines()[1]
-    return [SECRET, token, login_key, deployment.job.job_token, *sealed]
+    hashes = [deployment.job.job_token, machine.tokens.get().token_hash]
+    return [SECRET, token, machine_token, login_key, *hashes, *sealed]
 
 
 @pytest.fixture
