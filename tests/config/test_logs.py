@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 import structlog
 
-from config.logs import JsonLines, logging_settings
+from config.logs import JsonLines, ids, logging_settings
+from core.time import database_now
+from deployments.lifecycle import advance
+from deployments.lifecycle.actions import Do, Effect
+from deployments.models.deployments import Status
 from secrets_vault.redaction import RedactingFilter
-from tests.builders import SECRET
+from tests.builders import SECRET, make_deployment, make_machine
 
 TOKEN = "slw_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789abcdefg"
 
@@ -69,3 +73,22 @@ def test_i17_every_handler_redacts(as_json: bool) -> None:
     described: Any = logging_settings(as_json=as_json, level="INFO")
 
     assert all("redact" in handler["filters"] for handler in described["handlers"].values())
+
+
+@pytest.mark.django_db
+def test_what_a_step_logs_names_its_deployment_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = make_deployment(status=Status.BOOTING, status_since=database_now())
+    machine = make_machine(deployment, active_at=database_now(), seen_status="active")
+    seen: list[dict[str, object]] = []
+
+    def look(*args: object) -> float:
+        seen.append(ids())
+        return 1.0
+
+    monkeypatch.setattr(advance, "PERFORM", dict.fromkeys(advance.PERFORM, look))
+    monkeypatch.setattr(advance, "decide", lambda situation: Do(Effect.LOG_IN, machine))
+
+    advance.advance(deployment.pk, may_block=True)
+
+    assert seen == [{"deployment_id": str(deployment.pk), "machine": machine.name}]
+    assert ids() == {}

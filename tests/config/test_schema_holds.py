@@ -26,6 +26,7 @@ from tests.deployments.api.conftest import BASE_URL, CATALOGUE
 
 HANDLER = WSGIHandler()
 CONFIG = {
+    "cache": {"enabled": False},
     "generation": {"deterministic": True, "with-security-parameters": False},
     # No schema says which ids, models and machine types there are; what it allows and the rules
     # refuse is judged by the status, which must be declared.
