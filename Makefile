@@ -4,6 +4,8 @@ VENV := .venv
 TRAINER := .venv-trainer
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
+# The tests start a PostgreSQL of their own; it needs neither root nor a package of the system.
+ON_POSTGRESQL := $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest
 # torch comes by pip alone: uv does not read pip's configuration.
 TORCH := torch==2.13.0
 
@@ -21,11 +23,13 @@ demo: setup  ## Rent a practice machine, train a real adapter, bring it home, en
 run: setup  ## Start sandbox, web and worker in this terminal; Ctrl-C ends all
 	@$(BIN)/python manage.py run
 
-test: setup  ## Run the tests
+test: setup  ## Run the tests on SQLite, then what touches the database on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(ON_POSTGRESQL) -n 2 --dist loadgroup --ignore=tests/end_to_end
 
 test-full: setup  ## Run the tests that take longer: browser, kill runs
 	$(BIN)/python -m pytest -m 'full or browser'
+	$(ON_POSTGRESQL) -m full tests/deployments
 
 check: $(VENV)/.ready  ## Format, lint, types, import layers, Django checks, migrations
 	$(BIN)/ruff check .
