@@ -7,6 +7,7 @@ lives as long as the command; its exit status is the command's.
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,8 @@ def running_postgresql() -> Iterator[PostgreSQL]:
 
 def main(command: list[str]) -> int:
     """Run a command beside a server and return its exit status."""
+    # A runner that is told to stop takes its server along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with running_postgresql() as server:
         environment = {**os.environ, "DATABASE_URL": server.url()}
         return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
