@@ -48,7 +48,16 @@ class Control:
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get(BASE_PATH + "/health", self._health)
-        for method, path, handler in (
+        for method, path, handler in self._guarded_routes():
+            app.router.add_route(method, BASE_PATH + path, self._guarded(handler))
+
+    def calls(self) -> list[str]:
+        """Return every call as "METHOD /path"."""
+        guarded = [f"{method} {path}" for method, path, _ in self._guarded_routes()]
+        return ["GET /health", *guarded]
+
+    def _guarded_routes(self) -> tuple[tuple[str, str, Handler], ...]:
+        return (
             ("GET", "/ledger", self._ledger),
             ("GET", "/machines", self._machines),
             ("POST", "/machines/{id}/vanish", self._vanish),
@@ -62,8 +71,7 @@ class Control:
             ("POST", "/capacity", self._set_capacity),
             ("GET", "/settings", self._settings),
             ("POST", "/settings", self._change_settings),
-        ):
-            app.router.add_route(method, BASE_PATH + path, self._guarded(handler))
+        )
 
     def _guarded(self, handler: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

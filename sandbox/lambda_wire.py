@@ -29,7 +29,7 @@ class LambdaWire:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._limiter = RateLimiter()
-        self._routes = (
+        self.routes = (
             *InstancesWire(cloud).routes(),
             *KeysWire(cloud).routes(),
             *FileSystemsWire(cloud).routes(),
@@ -40,9 +40,9 @@ class LambdaWire:
         )
 
     def add_routes(self, app: web.Application) -> None:
-        for route in self._routes:
+        for route in self.routes:
             app.router.add_route(route.method, BASE_PATH + route.path, self._handler(route))
-        known = {route.path for route in self._routes}
+        known = {route.path for route in self.routes}
         for path in sorted(known):
             wrong_method = Route("*", path, "unknown", self._method_not_allowed)
             app.router.add_route("*", BASE_PATH + path, self._handler(wrong_method))

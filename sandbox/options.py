@@ -10,6 +10,8 @@ from pathlib import Path
 
 API_KEY_VARIABLE = "SANDBOX_API_KEY"
 CONTROL_KEY_VARIABLE = "SANDBOX_CONTROL_KEY"
+# Whoever guesses a key runs commands as the user who started the sandbox (T21).
+SHORTEST_KEY = 16
 
 
 class OptionsError(Exception):
@@ -43,7 +45,7 @@ class Options:
 
 def read_options(arguments: Sequence[str]) -> Options:
     """Parse the command line; raises OptionsError with a sentence for the reader."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     if not sys.platform.startswith("linux"):
         raise OptionsError("The sandbox runs on Linux only: it reads /proc and uses all of 127/8.")
     # Not resolved: a virtual environment's python is a link, and only its own path finds it.
@@ -77,6 +79,8 @@ def _key(given: str | None, *, variable: str, file: Path) -> str:
     in a file of mode 0600 (T21).
     """
     key = given or os.environ.get(variable, "")
+    if key and len(key) < SHORTEST_KEY:
+        raise OptionsError(f"The key of {variable} is shorter than {SHORTEST_KEY} characters.")
     if key:
         return key
     key = secrets.token_urlsafe(32)
@@ -87,7 +91,8 @@ def _key(given: str | None, *, variable: str, file: Path) -> str:
     return key
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     defaults = Settings()
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",

@@ -158,6 +158,14 @@ def test_T21_missing_keys_are_made_new_at_each_start_in_files_of_mode_0600(tmp_p
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
+def test_T21_a_key_that_is_soon_guessed_is_refused_at_the_start(tmp_path: Path) -> None:
+    with _started(tmp_path, "--api-key=secret") as process:
+        _, complaint = process.communicate(timeout=15)
+
+    assert process.returncode == 2
+    assert "16 characters" in complaint
+
+
 def test_a_second_sandbox_does_not_start_in_the_same_folder(tmp_path: Path) -> None:
     with running_sandbox(tmp_path), _started(tmp_path) as second:
         _, complaint = second.communicate(timeout=15)
