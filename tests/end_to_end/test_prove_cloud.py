@@ -78,6 +78,7 @@ def test_a_whole_life_passes_every_step_and_leaves_nothing(
     assert "terminated" in facts["after terminate", "what GET by id says"]
     assert "404" in facts["after terminate", "what GET by id says"]
     assert facts["machine", "login user"] != "none"
+    assert facts["machine", "outbound, to the cloud's own API"] == "401"
     assert facts["training environment", "torch"]
     assert ("boot", "SSH login with the pinned host key, from the launch request") in facts
     markdown = next((data_folder / "proofs").glob("*.md")).read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """What one login shows of a rented machine: its image, its Python, its driver, its rights."""
 
+import shlex
 from collections.abc import Iterator
 
 from deployments import clouds
@@ -9,6 +10,7 @@ from deployments.remote import connect
 from deployments.training.job_file import run_folder
 
 COMMAND_SECONDS = 30
+ASK_FOR_STATUS = "curl -s -o /dev/null -m 10 -w '%{http_code}'"
 VALUE_CHARACTERS = 200
 # Questions, each answered in one line by a command that changes nothing.
 QUESTIONS = (
@@ -37,12 +39,14 @@ def look(machine: Machine) -> tuple[int, list[Fact]]:
 
     Raises: RemoteError when the machine cannot be reached.
     """
+    api = shlex.quote(f"{clouds.endpoint(machine.platform).base_url}/instances")
+    outbound = ("outbound, to the cloud's own API", f"{ASK_FOR_STATUS} {api}")
     with connect(clouds.ssh_target(machine)) as remote:
         log = f"{run_folder(machine.name)}/run.jsonl"
         counted = remote.run(f"wc -l < {log}", timeout_seconds=COMMAND_SECONDS)
         told = [
             (what, remote.run(command, timeout_seconds=COMMAND_SECONDS).stdout)
-            for what, command in QUESTIONS
+            for what, command in (*QUESTIONS, outbound)
         ]
     lines = int(counted.stdout) if counted.stdout.strip().isdigit() else 0
     return lines, list(_facts(told))
