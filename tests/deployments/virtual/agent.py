@@ -60,7 +60,7 @@ class Agent:
 
     def log(self, now: datetime) -> bytes:
         """Return the run log as it is by then; it only ever grows."""
-        told = [event for moment, event in self._events() if moment <= now]
+        told = [event for moment, event in self._events(until=now) if moment <= now]
         return b"".join(
             json.dumps({"seq": number, **event}).encode() + b"\n"
             for number, event in enumerate(told, start=1)
@@ -83,7 +83,7 @@ class Agent:
     def _at(self, seconds: float) -> datetime:
         return self.started_at + timedelta(seconds=seconds)
 
-    def _events(self) -> list[tuple[datetime, dict[str, Any]]]:
+    def _events(self, *, until: datetime) -> list[tuple[datetime, dict[str, Any]]]:
         plan, end = self.plan, self.ends_at
         stopped = end < self._at(plan.exit_at)
         events: list[tuple[datetime, dict[str, Any]]] = [
@@ -91,7 +91,8 @@ class Agent:
             (self._at(1), {"kind": "phase", "phase": "install"}),
             (self._at(plan.train_from), {"kind": "phase", "phase": "train"}),
         ]
-        for beat in range(int((end - self.started_at).total_seconds()) // HEARTBEAT_SECONDS):
+        told_seconds = (min(end, until) - self.started_at).total_seconds()
+        for beat in range(int(told_seconds) // HEARTBEAT_SECONDS):
             moment = self._at((beat + 1) * HEARTBEAT_SECONDS)
             values = {"train/loss": 3.0 / (beat + 1)}
             events.append((moment, {"kind": "metrics", "step": beat + 1, "values": values}))

@@ -83,8 +83,8 @@ class VirtualMachine:
 class VirtualCloud:
     """The cloud's side: what there is, what it costs, and what goes wrong next.
 
-    ``faults`` holds, for each kind of call (offers, launch, list, terminate, ssh, start), what
-    the next calls meet; after these all is well.
+    ``faults`` holds, for each kind of call (offers, launch, list, terminate, ssh, start,
+    download), what the next calls meet; after these all is well.
     """
 
     def __init__(self, clock: Clock) -> None:

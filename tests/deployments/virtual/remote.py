@@ -55,6 +55,8 @@ class VirtualRemote:
         return True
 
     def download(self, remote: str, local: Path, *, size: int, deadline: float) -> bool:
+        if self._cloud.next_fault("download") == "cut":
+            return False
         have = local.stat().st_size if local.exists() else 0
         with local.open("ab") as file:
             file.write(self._content(remote)[have:size])

@@ -20,6 +20,7 @@ from deployments.lifecycle import booting, collecting, preparing, training
 from deployments.models import CloudSnapshot, Deployment, Machine
 from deployments.models.deployments import TERMINAL
 from deployments.providers import PROVIDERS
+from deployments.timing import Timing
 from tests import builders
 from tests.deployments.virtual import clock as virtual_clock
 from tests.deployments.virtual import remote
@@ -28,6 +29,14 @@ from tests.deployments.virtual.cloud import Killed, VirtualCloud
 from tests.deployments.virtual.invariants import check
 
 Reached = Callable[[Deployment], bool]
+# Fewer looks and shorter limits than by default, so that a life takes few steps.
+QUICK = Timing(
+    poll_seconds=20,
+    boot_limit_seconds=240,
+    ssh_limit_seconds=200,
+    silence_limit_seconds=200,
+    terminate_alarm_seconds=400,
+)
 
 
 class World:
@@ -73,8 +82,8 @@ class World:
         """
         give_up = self.clock.now + timedelta(hours=hours)
         while not self._has_reached(deployment, reached):
-            if self.clock.now > give_up:
-                raise AssertionError(f"still {deployment.status}\n{story(deployment)}")
+            if self.clock.now > give_up or deployment.is_terminal:
+                raise AssertionError(f"{deployment.status} it is\n{story(deployment)}")
             self.step()
         return deployment
 
@@ -97,7 +106,7 @@ class World:
                 import_string(path)(*arguments)
             except Killed:
                 self.kills += 1
-            check(self.cloud, now=self.clock.now)
+        check(self.cloud, now=self.clock.now)
 
     def machines(self, deployment: Deployment) -> list[Machine]:
         return list(deployment.machines.order_by("attempt"))
