@@ -4,13 +4,17 @@ import hashlib
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
 
 from core.time import database_now
 from deployments import machine_tokens
-from deployments.models import Machine, MachineToken
+from deployments.models import Deployment, Machine, MachineToken
+from deployments.models.deployments import Status
 from tests.builders import make_deployment, make_machine
+from tests.deployments.virtual.world import World
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +65,7 @@ def test_a_machine_that_is_gone_calls_no_more_even_before_its_tokens_are_revoked
     assert machine_tokens.authenticate(token) is None
 
 
-@settings(
+@examples(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
@@ -89,3 +93,16 @@ def test_any_other_text_opens_nothing(machine: Machine, text: str) -> None:
     machine_tokens.mint(machine)
 
     assert machine_tokens.authenticate(text) is None
+
+
+def test_T6_a_life_that_ended_leaves_no_token_that_opens_anything(
+    world: World, settings: Settings
+) -> None:
+    settings.APP_URL = "https://slipway.example"
+
+    world.until(world.deploy(), Status.TRAINING)
+    assert MachineToken.objects.filter(revoked_at=None).count() == 1
+    world.until(Deployment.objects.get(), Status.COMPLETED)
+
+    assert MachineToken.objects.exists()
+    assert not MachineToken.objects.filter(revoked_at=None).exists()
