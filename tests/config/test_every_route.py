@@ -40,6 +40,7 @@ ELSEWHERE = "203.0.113.9"
 # Open without a sign-in: the statuses that say so, and why.
 PUBLIC: dict[str, tuple[set[int], str]] = {
     "healthz": ({200, 405}, "says nothing but ok (T24)"),
+    "favicon": ({302, 405}, "the icon of every page"),
     "login": ({200, 405}, "the way in"),
     "admin:login": ({200, 405}, "the way in"),
     "admin:logout": ({302, 405}, "leads to the way in"),

@@ -58,6 +58,8 @@ def test_the_swagger_page_has_no_script_of_its_own_and_nothing_from_elsewhere(
     page = browser.get("/api/docs/").content.decode()
 
     assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+    assert "<style" not in page
+    assert "style=" not in page
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page)
 
 
