@@ -4,6 +4,7 @@ Without a worker, so that the command does the ticks itself. What the facts say 
 doing; that they are there, and that nothing is left, is ours.
 """
 
+import contextlib
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
+from deployments import services
 from deployments.management.proof import machine_look, refusals
 from deployments.models import Deployment
 from deployments.models.deployments import Status
@@ -103,6 +106,28 @@ def test_a_machine_that_cannot_be_looked_at_is_ended_all_the_same(
     assert machines(cloud) == ["terminated"]
 
 
+def test_F76_a_database_that_is_away_for_a_moment_does_not_keep_the_machine_alive(
+    cloud: SandboxHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, failures = services.cancel, iter([True, True])
+
+    def away_at_first(*args: Any, **options: Any) -> Deployment:
+        if next(failures, False):
+            raise OperationalError("the database is away")
+        return whole(*args, **options)
+
+    def broken(machine: object) -> None:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(machine_look, "look", broken)
+    monkeypatch.setattr(services, "cancel", away_at_first)
+
+    said = fails()
+
+    assert "pass 8. The machine is ended and proven gone" in said
+    assert machines(cloud) == ["terminated"]
+
+
 def test_who_interrupts_it_leaves_nothing_behind_and_asks_nothing_more(
     cloud: SandboxHandle, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +152,17 @@ def test_I13_a_launch_whose_answer_is_lost_is_one_machine_and_is_ended(
     prove()
 
     assert machines(cloud) == ["terminated"]
+
+
+def test_F21_a_launch_that_starts_two_machines_leaves_neither(cloud: SandboxHandle) -> None:
+    cloud.control("POST", "faults", {"on": "launch", "kind": "two_ids"})
+
+    said = StringIO()
+    with contextlib.suppress(CommandError):
+        call_command("prove_cloud", "lambda", stdout=said)
+
+    assert "pass 8." in said.getvalue()
+    assert machines(cloud) == ["terminated", "terminated"]
 
 
 def test_too_small_a_limit_rents_nothing(cloud: SandboxHandle, data_folder: Path) -> None:

@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -112,7 +113,13 @@ class Proof:
                 self._do(8, self._end)
                 self._do(9, self._check_cost)
         self.report.fill_up()
-        self._gather_facts()
+        try:
+            self._gather_facts()
+        except KeyboardInterrupt:
+            self._say("Interrupted: the rest is not asked; a machine left over is the sweep's.")
+        # What cannot be asked any more must not cost us what was seen.
+        except Exception:
+            logger.exception("Not every fact could be gathered")
         return self.report
 
     def _do(self, number: int, do: Callable[[], str]) -> bool:
@@ -213,9 +220,10 @@ class Proof:
         deployment = self._rented()
         passed = [step.number for step in self.report.steps if step.passed]
         well = len(passed) == STEPS_BEFORE_THE_END
-        services.cancel(deployment, requested_by=self._user, save=well)
-        ended = self._driver.to_the_end()
-        self.report.cost_usd = str(ended.actual_cost)
+        ended = self._driver.to_the_end(
+            partial(services.cancel, deployment, requested_by=self._user, save=well)
+        )
+        self.report.cost_usd = str(ended.actual_cost or 0)
         left = [machine.name for machine in ended.machines.all() if machine.may_live]
         if left:
             raise StepFailedError(
@@ -285,7 +293,8 @@ class Proof:
             facts += self._observer.facts()
             facts += self._machine_facts
             facts += _versions(self._deployment)
-        if self._probes is None or not self._ssh_key_name or self._interrupted:
+        is_over = self._deployment is None or self.report.cost_usd
+        if self._probes is None or not self._ssh_key_name or self._interrupted or not is_over:
             return
         asking = refusals.Asking(
             entry=self._entry,
