@@ -42,6 +42,18 @@ def test_a_machine_fetches_the_normalised_rows_without_signing_in(
     assert response.headers["Accept-Ranges"] == "bytes"
 
 
+def test_t5_a_token_may_travel_in_a_header_where_no_access_log_shows_it(
+    client: Client, dataset: Dataset, address: str
+) -> None:
+    token = address.partition("=")[2]
+
+    answer = client.get(DOWNLOAD, headers={"Authorization": f"Bearer {token}"})
+
+    assert (answer.status_code, answer.getvalue()) == (200, rows_of(dataset))
+    wrong = client.get(DOWNLOAD, headers={"Authorization": f"Bearer x{token}"})
+    assert wrong.status_code == 403
+
+
 def test_t5_the_address_is_neither_kept_nor_passed_on(client: Client, address: str) -> None:
     good, wrong = client.get(address), client.get(f"{DOWNLOAD}?token=wrong")
 

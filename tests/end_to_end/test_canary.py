@@ -30,7 +30,7 @@ API = (
 LOOKED_AT = {
     "answer vault/entries": b"fingerprint",
     "page /jobs/": b"eval/loss",
-    "log web.log": b"/api/training/jobs/",
+    "log web.log": b"GET /api/datasets/download",
     "log worker.log": b"",
     "log sandbox.log": b"",
     "column machine_tokens.token_hash": b"",
@@ -52,7 +52,15 @@ ADMIN_LISTS = re.compile(rb'href="(/admin/\w+/\w+/)"')
 
 @pytest.mark.full
 def test_I17_no_secret_of_a_whole_run_shows_anywhere(tmp_path: Path) -> None:
-    stack = make_stack(tmp_path, reachable=True, extra={"LOG_LEVEL": "DEBUG"})
+    stack = make_stack(
+        tmp_path,
+        reachable=True,
+        extra={
+            "LOG_LEVEL": "DEBUG",
+            # As a proxy would write it: with the whole address of each request.
+            "GUNICORN_CMD_ARGS": "--access-logfile -",
+        },
+    )
     database = stack.data_dir / "slipway.sqlite3"
     with (
         running(stack),
@@ -139,7 +147,7 @@ def wrong_calls(stack: LocalStack, deployment: dict[str, Any], watch: canary.Wat
             headers=user,
             timeout=30,
         ),
-        requests.get(f"{base}/datasets/download", params={"token": token}, timeout=30),
+        requests.get(f"{base}/datasets/download", headers=bearer, timeout=30),
     ]
     assert all(400 <= answer.status_code < 500 for answer in asked)
 

@@ -145,7 +145,7 @@ class Run:
         obtain(
             self.job["dataset"],
             self.folder / "data" / "dataset.jsonl",
-            address=self.push.control_plane.dataset_url if self.push else None,
+            address=self.push.control_plane.dataset_address if self.push else None,
             patience_seconds=float(self.limits["download_patience_seconds"]),
             pause=self.wishes.pause,
             ask=self._ask_for_data,

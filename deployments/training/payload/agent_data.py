@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Tuple
 
 from agent_failures import RunFailedError
 
@@ -21,9 +21,20 @@ LONGEST_PAUSE_SECONDS = 15.0
 # Asking the same address again cannot help: its token is used up, or the data is gone.
 FINAL_ANSWERS = frozenset({400, 401, 403, 404, 405, 410})
 
-Address = Callable[[], str]
+# The address and the token for it.
+Address = Callable[[], Tuple[str, str]]
 Pause = Callable[[float], None]
 Tell = Callable[[str, str], None]
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry a token to wherever it points (T7)."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
+
+
+OPENER = urllib.request.build_opener(NoRedirects)
 
 
 class RefusedError(Exception):
@@ -37,7 +48,7 @@ class Download:
         self.address = address
         self.part = part
         self.size = size
-        self._url = ""
+        self._url, self._token = "", ""
         self._tag = ""
 
     def renew(self) -> None:
@@ -58,8 +69,9 @@ class Download:
         if have == self.size > 0:
             return True
         if not self._url:
-            self._url = self._fresh_address()
-        headers = {"User-Agent": "slipway-agent"}
+            self._url, self._token = self._fresh_address()
+        # In a header: an address is written into logs on its way (T5).
+        headers = {"User-Agent": "slipway-agent", "Authorization": f"Bearer {self._token}"}
         if have and self._tag:
             headers.update({"Range": f"bytes={have}-", "If-Range": self._tag})
         request = urllib.request.Request(self._url, headers=headers)  # noqa: S310
@@ -70,7 +82,7 @@ class Download:
                 self._copy(answer, file, room=self.size - (have if goes_on else 0))
         return self.have == self.size
 
-    def _fresh_address(self) -> str:
+    def _fresh_address(self) -> Tuple[str, str]:
         try:
             return self.address()
         except urllib.error.HTTPError as error:
@@ -83,7 +95,7 @@ class Download:
 
     def _open(self, request: urllib.request.Request) -> Any:
         try:
-            return urllib.request.urlopen(request, timeout=READ_TIMEOUT_SECONDS)  # noqa: S310
+            return OPENER.open(request, timeout=READ_TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
             if error.code in FINAL_ANSWERS:
                 raise RefusedError(f"it answered {error.code}") from None
@@ -113,7 +125,7 @@ def obtain(
 ) -> None:
     """Leave the data set at ``target``, checked; raises RunFailedError (E_DATA_CHANGED).
 
-    ``address`` asks the control plane for an address that is good for two hours; None: it cannot
+    ``address`` asks the control plane for an address and a token for two hours; None: it cannot
     be reached from here. ``ask`` asks it to bring the data by SFTP; the file appears under its
     name when whole. ``pause`` waits, and raises when the run is to stop.
     """

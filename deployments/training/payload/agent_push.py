@@ -17,8 +17,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
+from agent_data import OPENER
 from agent_log import RunLog
 
 # The control plane takes 65,536 bytes and 500 events at once; a line has at most 60,000.
@@ -30,13 +31,6 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # It knows us and wants nothing of us: asking often does not help.
 REFUSALS = frozenset({400, 401, 403, 404, 405, 410})
 UNREACHABLE = (OSError, ValueError, http.client.HTTPException)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the token to wherever it points (T7)."""
-
-    def redirect_request(self, *_arguments: Any) -> None:
-        return None
 
 
 class ControlPlane:
@@ -53,16 +47,15 @@ class ControlPlane:
             raise ValueError("the control plane's address is not https")
         self._url = job_url
         self._token_file = token_file
-        # Certificates are verified: that is urllib's default for https.
-        self._opener = urllib.request.build_opener(_NoRedirects)
 
     def send(self, batch: bytes) -> int:
         """Send a body of events and return through which number all is known there."""
         return int(self._post("/events", batch)["accepted_through"])
 
-    def dataset_url(self) -> str:
-        """Return a fresh address of the training data (F36)."""
-        return str(self._post("/dataset-token", b"")["url"])
+    def dataset_address(self) -> Tuple[str, str]:
+        """Return the address of the training data and a fresh token for it (F36)."""
+        told = self._post("/dataset-token", b"")
+        return str(told["url"]).partition("?")[0], str(told.get("token"))
 
     def forget(self) -> None:
         """Take the token off the disk: the run is over."""
@@ -79,7 +72,8 @@ class ControlPlane:
             "User-Agent": "slipway-agent",
         }
         request = urllib.request.Request(self._url + name, data=body, headers=headers)  # noqa: S310
-        with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+        # Certificates are verified: that is urllib's default for https.
+        with OPENER.open(request, timeout=TIMEOUT_SECONDS) as answer:
             found = json.loads(answer.read(ANSWER_BYTES))
         if not isinstance(found, dict) or not {"accepted_through", "url"} & found.keys():
             raise ValueError("the answer is not what we asked for")

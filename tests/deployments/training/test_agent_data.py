@@ -26,7 +26,9 @@ class Scenario:
     statuses: list[int] = field(default_factory=lambda: [200])
     body: bytes = DATA
     tag: str = '"one"'
+    location: str = ""
     ranges: list[str | None] = field(default_factory=list)
+    tokens: set[str | None] = field(default_factory=set)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -39,6 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         number = len(plan.ranges)
         asked = self.headers.get("Range")
         plan.ranges.append(asked)
+        plan.tokens.add(self.headers["Authorization"])
         status = plan.statuses[min(number, len(plan.statuses) - 1)]
         cut = plan.cuts[min(number, len(plan.cuts) - 1)]
         start = 0
@@ -46,6 +49,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             start, status = int(asked.removeprefix("bytes=").removesuffix("-")), 206
         self.send_response(status)
         self.send_header("ETag", plan.tag)
+        if status == 302:
+            self.send_header("Location", plan.location)
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{len(plan.body) - 1}/*")
         self.send_header("Content-Length", str(len(plan.body) - start))
@@ -64,7 +69,7 @@ def serving(scenario: Scenario) -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/data?token=secret"
+            yield f"http://127.0.0.1:{server.server_address[1]}/data"
         finally:
             server.shutdown()
             thread.join()
@@ -85,10 +90,10 @@ class Fetch:
     def obtain(self, url: str | None, *, patience_seconds: float = 60.0) -> None:
         """``url`` is what the control plane answers when asked for an address; None: unset."""
 
-        def address() -> str:
+        def address() -> tuple[str, str]:
             assert url is not None
             self.addresses.append(url)
-            return url
+            return url, "secret"
 
         dataset: dict[str, Any] = {
             "size_bytes": len(DATA),
@@ -120,11 +125,13 @@ def fetch(tmp_path: Path) -> Fetch:
     return Fetch(tmp_path / "dataset.jsonl")
 
 
-def test_data_is_downloaded_and_checked(fetch: Fetch) -> None:
-    with serving(Scenario(cuts=[None])) as url:
+def test_data_is_downloaded_with_the_token_in_a_header_and_checked(fetch: Fetch) -> None:
+    scenario = Scenario(cuts=[None])
+    with serving(scenario) as url:
         fetch.obtain(url)
 
     assert fetch.target.read_bytes() == DATA
+    assert scenario.tokens == {"Bearer secret"}
     assert fetch.asked == 0
 
 
@@ -251,3 +258,14 @@ def test_a_stop_ends_the_wait_for_data(tmp_path: Path) -> None:
         run.write("control/stop", "stop\n")
 
         assert run.wait_for_exit()["outcome"] == "stopped"
+
+
+def test_T7_a_redirect_is_not_followed_with_the_token(fetch: Fetch) -> None:
+    fetch.brought = DATA
+    elsewhere = Scenario(cuts=[None])
+    away = Scenario(cuts=[0], statuses=[302])
+    with serving(elsewhere) as away.location, serving(away) as url:
+        fetch.obtain(url, patience_seconds=3)
+
+    assert elsewhere.ranges == []
+    assert fetch.asked == 1

@@ -227,7 +227,9 @@ def test_data_is_fetched_from_the_address_that_the_token_gives(
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> RunLog:
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLog:
+    """Return a log that does not wait for the disk: here no power cut is survived."""
+    monkeypatch.setattr("os.fsync", lambda _descriptor: None)
     return RunLog(tmp_path / "run.jsonl")
 
 
