@@ -84,6 +84,9 @@ KINDS: Mapping[str, Kind] = {
         operations=("list",),
         values={"keep": 1},
     ),
+    "stale_list": Kind(
+        "The list is what it was at the call before (F18, F68)", "list", operations=("list",)
+    ),
     "foreign_list": Kind(
         "The list is that of another account (F68)", "list", operations=("list",)
     ),

@@ -17,6 +17,7 @@ class InstancesWire:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self._rows_before: list[Json] = []
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -35,9 +36,12 @@ class InstancesWire:
         rows = [self._json(machine) for machine in self._cloud.listed()]
         fault = self._cloud.faults.take("list", call.record)
         if fault is None:
+            self._rows_before = rows
             return rows
         if fault.kind == "foreign_list":
             return foreign_instances_json()
+        if fault.kind == "stale_list":
+            return self._rows_before
         return rows[: int(fault.values["keep"])] if fault.kind == "truncated_list" else []
 
     async def _get(self, call: Call) -> object:

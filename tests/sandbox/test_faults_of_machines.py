@@ -72,6 +72,22 @@ def test_F68_a_list_can_be_that_of_another_account(client: Client) -> None:
     assert foreign[0].keys() - {"ip"} <= own.keys()
 
 
+def test_F68_a_list_can_be_stale(client: Client) -> None:
+    client.control("POST", "settings", {"terminated_visible_seconds": 0})
+    ended = client.launch_active()["id"]
+    before = client.listed_ids()
+    client.terminate(ended)
+    client.wait_for(ended, "terminated")
+    started = client.launch()
+    client.fault("list", "stale_list")
+
+    stale, fresh = client.listed_ids(), client.listed_ids()
+
+    assert stale == before
+    assert ended not in fresh
+    assert started in fresh
+
+
 def test_F27_a_machine_can_be_active_before_its_address_shows(client: Client) -> None:
     client.fault("launch", "ip_late", seconds=600)
     client.fault("launch", "ip_late", seconds=0.1)
