@@ -89,6 +89,10 @@ class VirtualCloud:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: an empty account, and nothing goes wrong."""
         self.machines: list[VirtualMachine] = []
         self.faults: dict[str, deque[str]] = defaultdict(deque)
         self.calls: list[tuple[str, str]] = []

@@ -47,6 +47,8 @@ class World:
         self.cloud = VirtualCloud(self.clock)
         self.queue: deque[tuple[str, tuple[Any, ...]]] = deque()
         self.kills = 0
+        # I1, I3: how long a machine that appears late may live.
+        self.late_seconds: float = 180
         virtual_clock.use(self.clock, monkeypatch)
         monkeypatch.setitem(PROVIDERS, "lambda", self.cloud.provider_class())
         monkeypatch.setattr(tasks, "async_task", self._enqueue)
@@ -55,6 +57,12 @@ class World:
         self.user: User = builders.make_user()
         self._job = builders.make_job(self.user)
         clouds.login_key()
+
+    def start_over(self) -> None:
+        """Forget everything that happened at the cloud and in the queue; the clock goes on."""
+        self.cloud.reset()
+        self.queue.clear()
+        self.kills = 0
 
     def deploy(self, **fields: Any) -> Deployment:
         """Accept a deployment now; a budget of 10 USD and an A10 in us-east-1 unless told."""
@@ -106,7 +114,7 @@ class World:
                 import_string(path)(*arguments)
             except Killed:
                 self.kills += 1
-        check(self.cloud, now=self.clock.now)
+        check(self.cloud, now=self.clock.now, late_seconds=self.late_seconds)
 
     def machines(self, deployment: Deployment) -> list[Machine]:
         return list(deployment.machines.order_by("attempt"))
