@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("cloud")]
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 JOB_ROUTES = ("job", "metrics", "events", "logs", "checkpoints", "artifacts", "stop")
+# For machines alone, whoever asks else (test_machine.py): the same 401 for every id.
+FOR_MACHINES = {("events", "POST")}
 LISTS = ("training/configs", "training/deploy", "training/jobs")
 # Routes that name an object of somebody; the others answer with the caller's own only.
 OBJECT_ROUTES = ("config", "deploy", *JOB_ROUTES, "artifact-download")
@@ -108,8 +110,10 @@ def bodies(ids: Owned) -> Iterator[dict[str, Any]]:
 
 def test_the_matrix_knows_every_route() -> None:
     lists = {"configs", "deployments", "jobs", "offers"}
+    of_machines = {"dataset-token"}
 
-    assert {pattern.name for pattern in urlpatterns} == {*OBJECT_ROUTES, *lists}
+    known = {*OBJECT_ROUTES, *lists, *of_machines}
+    assert {pattern.name for pattern in urlpatterns} == known
 
 
 @pytest.mark.parametrize("route", [route for route in OBJECT_ROUTES if route != "stop"])
@@ -138,7 +142,8 @@ def test_i18_another_users_objects_answer_like_unknown_ones(
         expected = stranger.call(verb, other, missing)
 
         assert answer.status_code == expected.status_code
-        assert answer.status_code in (400, 404, 405) or verb == "OPTIONS"
+        refusals = (401,) if (route, verb) in FOR_MACHINES else (400, 404, 405)
+        assert answer.status_code in refusals or verb == "OPTIONS"
         assert answer.content == expected.content
         for text in vars(theirs).values():
             assert text.encode() not in answer.content
