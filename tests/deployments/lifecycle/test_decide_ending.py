@@ -85,7 +85,7 @@ def test_D3_there_is_no_last_try(tries: int) -> None:
     assert performs(action, Effect.TERMINATE)
 
 
-@pytest.mark.parametrize(("since", "until", "lists"), [(29, 0, 9), (31, 31, 1), (31, 2, 1)])
+@pytest.mark.parametrize(("since", "until", "lists"), [(29, 0, 9), (31, 31, 1), (40, 1, 1)])
 def test_F66_no_answer_and_no_single_list_is_proof(since: int, until: int, lists: int) -> None:
     machine = absent(unwanted(), since=since, until=until, lists=lists)
 
