@@ -8,6 +8,9 @@ UV := $(shell command -v uv 2>/dev/null)
 ON_POSTGRESQL := $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest
 # torch comes by pip alone: uv does not read pip's configuration.
 TORCH := torch==2.13.0
+# What two databases may answer differently; make test-full runs the rest on PostgreSQL too.
+DATABASE_TESTS := tests/core tests/secrets_vault $(wildcard tests/deployments/test_*.py) tests/deployments/api \
+  $(addprefix tests/deployments/lifecycle/test_,lease.py advance.py races.py database_away.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test test-full check format bench
@@ -23,12 +26,13 @@ demo: setup  ## Rent a practice machine, train a real adapter, bring it home, en
 run: setup  ## Start sandbox, web and worker in this terminal; Ctrl-C ends all
 	@$(BIN)/python manage.py run
 
-test: setup  ## Run the tests on SQLite, then what touches the database on PostgreSQL
+test: setup  ## Run the tests on SQLite, then leases, claims, ingest, vault and API on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
-	$(ON_POSTGRESQL) -n 2 --dist loadgroup --ignore=tests/end_to_end
+	$(ON_POSTGRESQL) -n 2 --dist loadgroup $(DATABASE_TESTS)
 
 test-full: setup  ## Run the tests that take longer: browser, kill runs
 	$(BIN)/python -m pytest -m 'full or browser'
+	$(ON_POSTGRESQL) -n 2 --dist loadgroup --ignore=tests/end_to_end
 	$(ON_POSTGRESQL) -m full tests/deployments
 
 check: $(VENV)/.ready  ## Format, lint, types, import layers, Django checks, migrations
