@@ -44,6 +44,8 @@ def machines_under(entry: VaultEntry) -> list[object]:
         {"machine": machine.name, "region": machine.region, "instance_id": machine.instance_id}
         for machine in watched_machines(entry.pk)
     ]
+    strays = entry.strays.filter(gone_at__isnull=True)
+    machines += [{"machine": each.name, "instance_id": each.instance_id} for each in strays]
     waiting = live_deployments().filter(vault_entry=entry)
     return machines or [{"deployment_id": str(pk)} for pk in waiting.values_list("pk", flat=True)]
 

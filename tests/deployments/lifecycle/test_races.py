@@ -5,12 +5,15 @@ from datetime import timedelta
 import pytest
 
 from core.time import database_now
-from deployments import services
+from deployments import services, snapshot
+from deployments.lifecycle.advance import advance
 from deployments.lifecycle.lease import Lease
-from deployments.models import Deployment
+from deployments.models import CloudSnapshot, Deployment
 from deployments.models.deployments import Desired, Status
 from tests import builders
 from tests.deployments.lifecycle.threads import at_once
+from tests.deployments.virtual.acting import with_machine
+from tests.deployments.virtual.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,3 +64,26 @@ def test_F24_a_stop_is_never_lost_between_a_look_and_its_rest() -> None:
     assert deployment.desired == Desired.STOP
     assert deployment.next_tick_at is not None
     assert deployment.next_tick_at < far
+
+
+def test_F20_I3_several_workers_at_once_rent_one_machine(world: World) -> None:
+    deployment = world.deploy()
+
+    for _ in range(3):
+        at_once(4, lambda: advance(deployment.pk, may_block=True))
+
+    assert len(world.cloud.machines) == 1
+    assert [machine.attempt for machine in world.machines(deployment)] == [1]
+    deployment.refresh_from_db()
+    assert deployment.status == Status.BOOTING
+
+
+def test_D4_several_listers_at_once_count_an_absence_once_for_each_list(world: World) -> None:
+    deployment, machine, at_cloud = with_machine(world, Status.TRAINING)
+    at_cloud.end()
+
+    at_once(4, lambda: snapshot.list_cloud(deployment.vault_entry_id))
+
+    machine.refresh_from_db()
+    good_lists = CloudSnapshot.objects.get().good_lists
+    assert 1 <= machine.absent_lists == good_lists <= 4
