@@ -184,8 +184,10 @@ def specify(lives: int) -> Callable[..., Any]:
     return settings(
         max_examples=lives,
         deadline=None,
+        # The same lives everywhere: what lands must not hang on chance.
+        derandomize=True,
         # A life takes too long to be shrunk; the script that failed is printed whole.
-        phases=(Phase.explicit, Phase.reuse, Phase.generate),
+        phases=(Phase.explicit, Phase.generate),
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 
@@ -202,7 +204,7 @@ def test_I1_I3_I4_I8_I13_no_life_leaves_a_machine_or_bills_too_little(
 
 
 @pytest.mark.full
-@specify(lives=1500)
+@specify(lives=400)
 @given(script=scripts)
 def test_the_same_for_many_more_lives(new_world: Callable[[], World], script: Script) -> None:
     with transaction.atomic():
