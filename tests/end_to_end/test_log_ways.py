@@ -128,7 +128,8 @@ def test_F41_F43_reading_that_is_cut_while_push_works_blames_no_machine_and_lose
         told = result(stack, ended)
 
     assert during > before
-    assert still["status"] == "training"
+    # A fast machine may train to its end meanwhile, and tell so by push; none is blamed.
+    assert still["status"] in ("training", "collecting")
     assert told["machines"] == 1
     assert told["losses"]["train/loss"][0] == list(range(1, 401))
 
