@@ -56,6 +56,7 @@ def test_F64_failures_are_repeated_from_five_seconds_to_five_minutes_apart(world
     assert waits[:8] == [5, 10, 20, 40, 80, 160, 300, 300]
     assert set(waits[7:]) == {300}
     assert machine.terminate_tries == 40
+    assert world.cloud.calls == [("terminate", "error")] * 40
 
 
 @pytest.mark.parametrize("fault", ["error", "auth"])
