@@ -192,12 +192,10 @@ def specify(lives: int) -> Callable[..., Any]:
     )
 
 
-# In parts, for the workers of xdist to share.
-@pytest.mark.parametrize("part", range(4))
-@specify(lives=25)
+@specify(lives=100)
 @given(script=scripts)
 def test_I1_I3_I4_I8_I13_no_life_leaves_a_machine_or_bills_too_little(
-    new_world: Callable[[], World], part: int, script: Script
+    new_world: Callable[[], World], script: Script
 ) -> None:
     with transaction.atomic():
         note(repr(script))
