@@ -7,7 +7,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from core import audit
-from secrets_vault.rewrap import Census, Outcome, census, rewrap
+from secrets_vault import rewrap
+from secrets_vault.rewrap import Census, Outcome
 
 
 class Command(BaseCommand):
@@ -24,10 +25,10 @@ class Command(BaseCommand):
         keys = len(settings.FIELD_ENCRYPTION_KEY)
         self.stdout.write(f"Keys in FIELD_ENCRYPTION_KEY: {keys}; the first one is the newest.")
         if options["dry_run"]:
-            self._tell("found", found := census())
+            self._tell("found", found := rewrap.census())
             _refuse_unreadable(found)
             return
-        outcome = rewrap()
+        outcome = rewrap.rewrap()
         self._tell("before", outcome.before)
         self._tell("after", outcome.after)
         audit.record(
