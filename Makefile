@@ -30,7 +30,7 @@ test: setup  ## Run the tests on SQLite, then leases, claims, ingest, vault and 
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(ON_POSTGRESQL) -n 2 --dist loadgroup $(DATABASE_TESTS)
 
-test-full: setup  ## Run the tests that take longer: browser, kill runs
+test-full: setup  ## Run the tests that take longer: browser, kill runs, the rest on PostgreSQL
 	$(BIN)/python -m pytest -m 'full or browser'
 	$(ON_POSTGRESQL) -n 2 --dist loadgroup --ignore=tests/end_to_end
 	$(ON_POSTGRESQL) -m full tests/deployments
@@ -49,7 +49,7 @@ format: $(VENV)/.ready  ## Format code and templates
 	$(BIN)/ruff format .
 	$(BIN)/djlint templates --reformat --quiet
 
-bench: setup  ## Measure what a life of a deployment costs in queries, calls and bytes
+bench: setup  ## Count what the standing work costs in database queries
 	$(BIN)/python -m pytest tests/benchmarks -s -m ''
 
 $(VENV)/.ready: requirements/dev.txt
