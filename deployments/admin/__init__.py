@@ -4,8 +4,5 @@ Importing the modules registers their pages; Django looks for this package by it
 """
 
 from deployments.admin import deployments, machines, records
-from deployments.admin.queue import hide_queue
 
-__all__ = ["deployments", "hide_queue", "machines", "records"]
-
-hide_queue()
+__all__ = ["deployments", "machines", "records"]
