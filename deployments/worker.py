@@ -128,13 +128,14 @@ class Supervisor:
             queue.start()
         ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
         ticker.start()
-        beaten = 0.0
-        while not self._stopping.wait(1.0):
+        beaten = -BEAT_SECONDS
+        while not self._stopping.is_set():
             if time.monotonic() - beaten >= BEAT_SECONDS:
                 beaten = time.monotonic()
                 self.guarded(self.beat)
             for queue in self._queues:
                 self.guarded(partial(queue.watch, timing=settings.TIMING))
+            self._stopping.wait(1.0)
         ticker.join(timeout=5)
         self._stop()
 
