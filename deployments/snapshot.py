@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -106,7 +107,7 @@ def _store(
     }
     if not held:
         changes |= {
-            "instances": [_as_json(instance) for instance in instances],
+            "instances": _as_rows(instances, earlier=snapshot.instances, asked_at=asked_at),
             "listed_at": asked_at,
             "good_lists": snapshot.good_lists + 1,
         }
@@ -187,12 +188,22 @@ def _note_failure(
     return snapshot
 
 
-def _as_json(instance: Instance) -> dict[str, object]:
-    return {
-        "instance_id": instance.instance_id,
-        "name": instance.name,
-        "status": instance.status,
-        "ip": instance.ip,
-        "region": instance.region,
-        "instance_type": instance.instance_type,
-    }
+def _as_rows(
+    instances: list[Instance], *, earlier: list[dict[str, Any]], asked_at: datetime
+) -> list[dict[str, object]]:
+    """Return the list as plain facts; a machine keeps the time of the list that first had it."""
+    since = {row["instance_id"]: row.get("seen_since") for row in earlier}
+    return [
+        {
+            "instance_id": instance.instance_id,
+            "name": instance.name,
+            "status": instance.status,
+            "ip": instance.ip,
+            "region": instance.region,
+            "instance_type": instance.instance_type,
+            "description": instance.description,
+            "hourly": None if instance.hourly_price_usd is None else str(instance.hourly_price_usd),
+            "seen_since": since.get(instance.instance_id) or asked_at.isoformat(),
+        }
+        for instance in instances
+    ]

@@ -6,7 +6,8 @@ from django.db import models
 class CloudSnapshot(models.Model):
     """The newest list of one cloud key. One lister writes it, everyone reads it (D4).
 
-    ``instances`` holds plain facts: instance_id, name, status, ip, region, instance_type.
+    ``instances`` holds plain facts: instance_id, name, status, ip, region, instance_type,
+    description, hourly, and ``seen_since``: the time of the first of the lists that had it.
     ``listed_at`` is when the last good list was asked for; a failed list changes only ``error``
     and ``failed_since``.
     """

@@ -84,7 +84,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Instance:
-    """A machine as the cloud shows it; ``ip`` may come late and may change (F27)."""
+    """A machine as the cloud shows it; ``ip`` may come late and may change (F27).
+
+    The price is that of an hour now, None where the cloud does not say.
+    """
 
     instance_id: str
     name: str
@@ -92,6 +95,8 @@ class Instance:
     ip: str | None
     region: str
     instance_type: str
+    description: str = ""
+    hourly_price_usd: Decimal | None = None
 
 
 @dataclass(frozen=True)

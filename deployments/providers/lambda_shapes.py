@@ -58,13 +58,17 @@ def instance(item: object) -> Instance:
     if instance_id is None:
         raise unreadable("a machine in it has no id")
     status = item.get("status")
+    kind = item.get("instance_type")
+    said = kind if isinstance(kind, dict) else {}
     return Instance(
         instance_id=instance_id,
         name=text(item.get("name")),
         status=STATUSES.get(text(status), InstanceStatus.UNKNOWN),
         ip=_address(item.get("ip")),
         region=_name_of(item.get("region")),
-        instance_type=_name_of(item.get("instance_type")),
+        instance_type=_name_of(kind),
+        description=text(said.get("description")),
+        hourly_price_usd=_hourly_price(said.get("price_cents_per_hour")),
     )
 
 

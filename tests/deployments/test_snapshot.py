@@ -276,3 +276,16 @@ def test_a_list_never_puts_off_a_look_that_is_due(world: World, deployment: Depl
 
     deployment.refresh_from_db()
     assert deployment.next_tick_at == due
+
+
+def test_a_list_keeps_price_description_and_the_time_a_machine_was_first_in_it(
+    world: World, deployment: Deployment
+) -> None:
+    rented(world, deployment)
+    first_asked_at = world.clock.in_seconds(10)
+    (first,) = listed(world, deployment).instances
+
+    (second,) = listed(world, deployment).instances
+
+    assert first["seen_since"] == second["seen_since"] == first_asked_at.isoformat()
+    assert {"description", "hourly"} <= second.keys()
