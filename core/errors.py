@@ -131,5 +131,21 @@ class ProviderError(SlipwayError):
     http_status = 502
 
 
+class DatabaseAwayError(SlipwayError):
+    """The database does not answer, or answers that it is busy (503; F76, F77)."""
+
+    code = "E_DATABASE_AWAY"
+    type = "server_error"
+    http_status = 503
+    retry_after_seconds: ClassVar[int] = 10
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Slipway cannot use its database right now.",
+            remedy=f"Try again in {self.retry_after_seconds} seconds. If you asked for a change, "
+            "look first whether it was made. If it stays, tell the operator.",
+        )
+
+
 class ServerFaultError(SlipwayError):
     """Slipway itself failed (500)."""

@@ -10,8 +10,10 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from core.database import is_away
 from core.errors import (
     AuthenticationError,
+    DatabaseAwayError,
     InvalidInputError,
     NotFoundError,
     PermissionDeniedError,
@@ -52,7 +54,9 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
     if isinstance(exc, AuthenticationError) and request is not None:
         # Whoever renders the answer must not try the refused token again.
         request.user = AnonymousUser()
-    if error.http_status >= 500 and not isinstance(exc, SlipwayError):
+    if isinstance(error, DatabaseAwayError):
+        logger.warning("The database is away: %s", exc)
+    elif error.http_status >= 500 and not isinstance(exc, SlipwayError):
         logger.error(
             "Unexpected error in %s %s",
             getattr(request, "method", "?"),
@@ -93,10 +97,17 @@ def as_slipway_error(exc: Exception) -> SlipwayError:
         case SuspiciousOperation():
             return HttpRefusalError(400)
         case _:
-            return ServerFaultError(
-                "Slipway failed in a way it did not expect.",
-                remedy="Try again; if it stays, ask the operator to look into the log.",
-            )
+            return _of_ours(exc)
+
+
+def _of_ours(exc: Exception) -> SlipwayError:
+    """What nobody who asks can help: the database is away, or we did not expect it."""
+    if is_away(exc):
+        return DatabaseAwayError()
+    return ServerFaultError(
+        "Slipway failed in a way it did not expect.",
+        remedy="Try again; if it stays, ask the operator to look into the log.",
+    )
 
 
 def _from_validation(exc: exceptions.ValidationError) -> InvalidInputError:
@@ -131,6 +142,7 @@ def _headers(exc: Exception, error: SlipwayError) -> dict[str, str]:
     headers = {}
     if isinstance(error, AuthenticationError):
         headers["WWW-Authenticate"] = getattr(exc, "auth_header", None) or "Bearer"
-    if isinstance(error, RateLimitedError) and error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(error.retry_after_seconds)
+    wait = getattr(error, "retry_after_seconds", None)
+    if wait is not None:
+        headers["Retry-After"] = str(wait)
     return headers

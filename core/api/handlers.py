@@ -3,11 +3,21 @@
 ``config/urls.py`` names them as handler400, handler403, handler404 and handler500.
 """
 
+import sys
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
 from django.views import defaults
 
 from core.api.errors import HttpRefusalError
-from core.errors import NotFoundError, PermissionDeniedError, ServerFaultError, SlipwayError
+from core.database import is_away
+from core.errors import (
+    DatabaseAwayError,
+    NotFoundError,
+    PermissionDeniedError,
+    ServerFaultError,
+    SlipwayError,
+)
 
 _API_PREFIXES = ("/api/", "/v1/")
 
@@ -34,7 +44,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer after an exception that nothing caught; Django has logged it."""
+    """Answer after an exception that nothing caught; Django logs it."""
+    # Django calls this while it handles the exception. What middleware reads, such as the
+    # session, fails here too, also for an address of the interface.
+    if is_away(sys.exception()):
+        return _database_away(request)
     if not _is_api(request):
         return defaults.server_error(request)
     return _answer(
@@ -43,6 +57,18 @@ def server_error(request: HttpRequest) -> HttpResponse:
             remedy="Try again; if it stays, ask the operator to look into the log.",
         )
     )
+
+
+def _database_away(request: HttpRequest) -> HttpResponse:
+    error = DatabaseAwayError()
+    # Without the request no context processor runs: they ask the database.
+    response = (
+        _answer(error)
+        if _is_api(request)
+        else HttpResponse(loader.render_to_string("503.html"), status=error.http_status)
+    )
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def _is_api(request: HttpRequest) -> bool:

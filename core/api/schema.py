@@ -45,8 +45,8 @@ class ErrorSerializer(serializers.Serializer[Any]):
 class SlipwaySchema(AutoSchema):
     """Adds what every operation may answer, so that no view has to repeat it.
 
-    429 everywhere, 406 where ``Accept`` is heeded, 400, 413 and 415 where a body is read; the
-    Idempotency-Key and its 409 where something is created.
+    429 and 503 everywhere, 406 where ``Accept`` is heeded, 400, 413 and 415 where a body is read;
+    the Idempotency-Key and its 409 where something is created.
     """
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -79,7 +79,7 @@ class SlipwaySchema(AutoSchema):
         ]
 
     def _common_refusals(self, *, reads_body: bool) -> set[int]:
-        found = {429}
+        found = {429, 503}
         if not issubclass(self.view.content_negotiation_class, AnyAccept):
             found.add(406)
         if reads_body:
