@@ -13,7 +13,11 @@ from core.api.schema import error_responses
 from core.lookups import get_owned
 from secrets_vault import services
 from secrets_vault.models import VaultEntry
-from secrets_vault.serializers import NewEntrySerializer, VaultEntrySerializer
+from secrets_vault.serializers import (
+    NewEntrySerializer,
+    ReplacementSerializer,
+    VaultEntrySerializer,
+)
 
 
 class EntriesView(GenericAPIView[VaultEntry]):
@@ -80,6 +84,26 @@ class CheckView(APIView):
     def post(self, request: Request, entry_id: str) -> Response:
         """Ask the provider whether it takes the key."""
         entry = services.check_entry(_own(request, entry_id), actor=caller(request))
+        return Response(VaultEntrySerializer(entry).data)
+
+
+class ReplaceView(APIView):
+    """A new key in the place of an old one."""
+
+    @extend_schema(
+        operation_id="vault_entries_replace",
+        parameters=[id_parameter("entry_id")],
+        request=ReplacementSerializer,
+        responses={200: VaultEntrySerializer, **error_responses(400, 404, 409, 502)},
+    )
+    def post(self, request: Request, entry_id: str) -> Response:
+        """Replace a key; the new one must see every machine that lives under the old one."""
+        entry = _own(request, entry_id)
+        given = ReplacementSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        entry = services.replace_secret(
+            entry, secret=given.validated_data["secret"], actor=caller(request)
+        )
         return Response(VaultEntrySerializer(entry).data)
 
 

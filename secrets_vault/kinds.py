@@ -18,8 +18,24 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class Succession:
+    """How one key takes over from another without losing sight of a machine (F55).
+
+    ``shown_to`` asks the provider, with the new key, for the ids and names of all it shows; it
+    raises InvalidInputError when the key is refused, ProviderError when nobody answers.
+    ``missing_from`` returns a line (or JSON object) for each thing under the entry that is not
+    among those. It is called in the transaction that swaps the keys, and keeps what it looked at
+    as it is until then. ``taken_over`` is told in the same transaction.
+    """
+
+    shown_to: Callable[["VaultEntry", str], frozenset[str]]
+    missing_from: Callable[["VaultEntry", frozenset[str]], list[object]]
+    taken_over: Callable[["VaultEntry"], None]
+
+
+@dataclass(frozen=True)
 class Kind:
-    """One provider's keys: how to check one, and what would break without it.
+    """One provider's keys: how to check one, what would break without it, how to replace it.
 
     ``in_use_by`` returns a line (or JSON object) for each thing that still needs the key.
     """
@@ -28,6 +44,7 @@ class Kind:
     label: str
     check: Callable[[str], CheckResult] | None = None
     in_use_by: Callable[["VaultEntry"], list[object]] | None = None
+    succession: Succession | None = None
 
 
 _kinds: dict[str, Kind] = {}
@@ -39,9 +56,10 @@ def register_kind(
     *,
     check: Callable[[str], CheckResult] | None = None,
     in_use_by: Callable[["VaultEntry"], list[object]] | None = None,
+    succession: Succession | None = None,
 ) -> None:
     """Tell the vault of a provider; call it from ``AppConfig.ready``. A second call replaces."""
-    _kinds[provider] = Kind(provider=provider, label=label, check=check, in_use_by=in_use_by)
+    _kinds[provider] = Kind(provider, label, check, in_use_by, succession)
 
 
 def kind_of(provider: str) -> Kind | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.api.fields import StrictSerializer, Text
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import MAX_SECRET_CHARACTERS
 
@@ -41,4 +42,14 @@ class NewEntrySerializer(serializers.Serializer[Any]):
     )
     label = serializers.CharField(  # type: ignore[assignment]  # a field of the body
         max_length=100, required=False, allow_blank=True, default=""
+    )
+
+
+class ReplacementSerializer(StrictSerializer):
+    """The key that takes over."""
+
+    secret = Text(
+        write_only=True,
+        trim_whitespace=False,
+        help_text=f"At most {MAX_SECRET_CHARACTERS} characters; sealed and never shown again.",
     )

@@ -1,13 +1,14 @@
 """What the vault does for its users and for the rest of Slipway.
 
-The audit trail has a row for each key that is added, checked or deleted. Using a key leaves
-``last_used_at`` and no row: a live deployment uses its key every few seconds, and what it did with
-it stands in the deployment's own events (I19).
+The audit trail has a row for each key that is added, checked, replaced or deleted. Using a key
+leaves ``last_used_at`` and no row: a live deployment uses its key every few seconds, and what it
+did with it stands in the deployment's own events (I19).
 """
 
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import IntegrityError, transaction
@@ -41,9 +42,7 @@ def add_entry(user: User, *, provider: str, secret: str, label: str = "") -> Vau
         user=user,
         provider=provider,
         label=label.strip(),
-        api_key_encrypted=sealing.bind(secret, **_owner(user.pk, provider)),
-        hint=secret[-4:] if len(secret) >= _HINT_FROM_CHARACTERS else "",
-        fingerprint=hashlib.sha256(secret.encode()).hexdigest()[:16],
+        **_sealed(secret, user_id=user.pk, provider=provider),
     )
     try:
         with transaction.atomic():
@@ -54,7 +53,7 @@ def add_entry(user: User, *, provider: str, secret: str, label: str = "") -> Vau
             raise
         raise ConflictError(
             f"You have a key for {provider} already.",
-            remedy="Delete that key first, then add the new one.",
+            remedy="Replace that key, or delete it first.",
             code="E_KEY_EXISTS",
             param="provider",
         ) from None
@@ -110,6 +109,48 @@ def check_entry(entry: VaultEntry, *, actor: AbstractBaseUser | None = None) -> 
         VaultEntry.objects.active().filter(pk=entry.pk).update(**changes)
         _record("vault.key_checked", entry, actor=actor or entry.user, ok=result.ok)
     entry.refresh_from_db(fields=["status", "status_message", "last_checked_at"])
+    return entry
+
+
+@sensitive_variables("secret")
+def replace_secret(
+    entry: VaultEntry, *, secret: str, actor: AbstractBaseUser | None = None
+) -> VaultEntry:
+    """Put a new key in the place of the old one: same entry, so that deployments go on with it.
+
+    The provider must take the new key and show it every machine that lives under the old one;
+    until that is proven the old key stays, and afterwards it is nowhere any more (F55).
+    Raises: InvalidInputError when the new key is impossible or refused; ProviderError when the
+    provider could not be asked; ConflictError listing the machines that the new key does not
+    see, or when the entry was changed meanwhile. After each of them nothing has changed.
+    """
+    secret = _checked_secret(secret)
+    kind = kinds.kind_of(entry.provider)
+    succession = kind.succession if kind is not None else None
+    shown = succession.shown_to(entry, secret) if succession is not None else frozenset()
+    changes = _sealed(secret, user_id=entry.user_id, provider=entry.provider) | {
+        "status": VaultEntry.Status.OK if succession else VaultEntry.Status.UNCHECKED,
+        "status_message": "",
+        "last_checked_at": database_now() if succession else None,
+    }
+    standing = VaultEntry.objects.active().filter(pk=entry.pk, fingerprint=entry.fingerprint)
+    with transaction.atomic():
+        # As in delete_entry: a deployment that is being accepted waits.
+        standing.select_for_update().first()
+        if succession is not None:
+            _refuse_if_missing(entry, succession.missing_from(entry, shown))
+        # By compare-and-set: the key that was there when we began may be gone or replaced.
+        if standing.update(**changes) != 1:
+            raise ConflictError(
+                f"The {entry.provider} key was changed or deleted meanwhile.",
+                remedy="Look at your keys and try again.",
+                code="E_KEY_CHANGED",
+            )
+        if succession is not None:
+            succession.taken_over(entry)
+        was = {"old_hint": entry.hint, "old_fingerprint": entry.fingerprint}
+        entry = VaultEntry.objects.get(pk=entry.pk)
+        _record("vault.key_replaced", entry, actor=actor or entry.user, **was)
     return entry
 
 
@@ -175,6 +216,28 @@ def _checked_secret(secret: str) -> str:
             problem, remedy="Copy the key again, the whole key and nothing else.", param="secret"
         )
     return secret
+
+
+def _sealed(secret: str, *, user_id: object, provider: str) -> dict[str, Any]:
+    """Return the columns that hold a key and tell it from others."""
+    return {
+        "api_key_encrypted": sealing.bind(secret, **_owner(user_id, provider)),
+        "hint": secret[-4:] if len(secret) >= _HINT_FROM_CHARACTERS else "",
+        "fingerprint": hashlib.sha256(secret.encode()).hexdigest()[:16],
+    }
+
+
+def _refuse_if_missing(entry: VaultEntry, missing: list[object]) -> None:
+    if missing:
+        raise ConflictError(
+            f"The new {entry.provider} key cannot see {len(missing)} of the machines and runs "
+            "under the old one. The old key is still in place.",
+            remedy="Use a key of the same account. A machine that is just being started or ended "
+            "is known within minutes: try again then.",
+            code="E_KEY_SEES_LESS",
+            param="secret",
+            details=missing,
+        )
 
 
 def _owner(user_id: object, provider: str) -> dict[str, object]:

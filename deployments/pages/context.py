@@ -48,6 +48,7 @@ HERE = {
     "vault": "vault",
     "vault-add": "vault",
     "vault-delete": "vault",
+    "vault-replace": "vault",
 }
 
 

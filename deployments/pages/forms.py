@@ -52,10 +52,9 @@ def cloud_choices() -> list[tuple[str, str]]:
     return [(name, provider.capabilities.label) for name, provider in PROVIDERS.items()]
 
 
-class KeyForm(PlainForm):
-    """A key of a cloud. What is typed is never sent back."""
+class ReplacementForm(PlainForm):
+    """A new key for a cloud there is a key for. What is typed is never sent back."""
 
-    provider = forms.ChoiceField(label="Cloud", choices=cloud_choices)
     secret = forms.CharField(
         label="API key",
         max_length=4096,
@@ -65,6 +64,12 @@ class KeyForm(PlainForm):
             attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "secret_…"}
         ),
     )
+
+
+class KeyForm(ReplacementForm):
+    """A key of a cloud."""
+
+    provider = forms.ChoiceField(label="Cloud", choices=cloud_choices)
 
 
 class UploadForm(PlainForm):

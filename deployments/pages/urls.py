@@ -30,5 +30,6 @@ urlpatterns = [
     path("vault/", vault.vault, name="vault"),
     path("vault/add/", vault.add, name="vault-add"),
     path("vault/<uuid:entry_id>/check/", vault.check, name="vault-check"),
+    path("vault/<uuid:entry_id>/replace/", vault.replace, name="vault-replace"),
     path("vault/<uuid:entry_id>/delete/", vault.delete, name="vault-delete"),
 ]

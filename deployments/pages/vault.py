@@ -1,4 +1,4 @@
-"""The vault's page: add a key with a live check, see that it works, delete it."""
+"""The vault's page: add a key with a live check, see that it works, replace or delete it."""
 
 from uuid import UUID
 
@@ -9,10 +9,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from core.errors import ConflictError, InvalidInputError
+from core.errors import ConflictError, InvalidInputError, ProviderError
 from core.lookups import get_owned
 from deployments.pages.answers import member, page
-from deployments.pages.forms import KeyForm
+from deployments.pages.forms import KeyForm, ReplacementForm
 from deployments.providers import PROVIDERS
 from secrets_vault import services
 from secrets_vault.kinds import kind_of
@@ -67,6 +67,29 @@ def check(request: HttpRequest, entry_id: UUID) -> HttpResponse:
         messages.success(request, f"The {label_of(entry)} key works.")
     else:
         messages.error(request, f"The {label_of(entry)} key: {entry.status_message}")
+    return redirect("deployments:vault")
+
+
+@page
+@sensitive_post_parameters("secret")
+@require_http_methods(["GET", "POST"])
+def replace(request: HttpRequest, entry_id: UUID) -> HttpResponse:
+    """Ask for a new key; on POST let it take over if it sees every machine (F55)."""
+    user = member(request)
+    entry = _own(user, entry_id)
+    form = ReplacementForm(request.POST if request.method == "POST" else None)
+    shown: dict[str, object] = {"entry": entry, "label": label_of(entry), "form": form}
+    if not form.is_valid():
+        return render(request, "deployments/vault_replace.html", shown)
+    try:
+        services.replace_secret(entry, secret=form.cleaned_data["secret"], actor=user)
+    except InvalidInputError as error:
+        form.add_error("secret", f"{error.message} {error.remedy} The old key is still in place.")
+        return render(request, "deployments/vault_replace.html", shown)
+    except (ConflictError, ProviderError) as error:
+        shown["error"] = error
+        return render(request, "deployments/vault_replace.html", shown, status=error.http_status)
+    messages.success(request, f"The new {label_of(entry)} key works and has taken over.")
     return redirect("deployments:vault")
 
 

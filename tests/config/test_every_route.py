@@ -62,7 +62,7 @@ NOT_OWNED = {
     "id": "1",
 }
 # POSTs that create nothing, so that an Idempotency-Key would say nothing.
-NOT_CREATING = {"vault_api:check", "deployments_api:stop"}
+NOT_CREATING = {"vault_api:check", "vault_api:replace", "deployments_api:stop"}
 # POSTs for machines alone: whoever is signed in is nobody there (API.md section 5).
 FOR_MACHINES = {"deployments_api:events", "deployments_api:dataset-token"}
 OWN_APPS = ("core", "datasets", "deployments", "secrets_vault")

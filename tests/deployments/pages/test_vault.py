@@ -15,6 +15,7 @@ from tests.deployments.api.conftest import BASE_URL
 from tests.deployments.pages import scenes
 from tests.deployments.pages.conftest import signed_in
 
+NEW_SECRET = "secret_rotated_fedcba9876543210.q7R2t9XzKnewKey"
 NEW = {"provider": "lambda", "secret": builders.SECRET}
 REFUSAL = {
     "error": {
@@ -120,18 +121,76 @@ def test_a_second_key_for_the_same_cloud_is_refused_with_the_way_out(
 
     page = reader.post("/vault/add/", NEW).content.decode()
 
-    assert "You have a key for lambda already. Delete that key first" in page
+    assert "You have a key for lambda already. Replace that key" in page
 
 
-def test_with_a_key_for_every_cloud_the_page_says_how_to_replace_one(
+def test_with_a_key_for_every_cloud_none_can_be_added_and_each_can_be_replaced(
     user: User, reader: Client
 ) -> None:
-    builders.make_vault_entry(user)
+    entry = builders.make_vault_entry(user)
 
     page = reader.get("/vault/").content.decode()
 
-    assert "To replace a key" in page
+    assert f"/vault/{entry.pk}/replace/" in page
     assert 'name="secret"' not in page
+
+
+def test_f55_a_new_key_takes_over_and_is_known_by_its_own_hint(
+    user: User, reader: Client, takes_keys: responses.RequestsMock
+) -> None:
+    entry = builders.make_vault_entry(user)
+
+    asked = reader.get(f"/vault/{entry.pk}/replace/").content.decode()
+    response = reader.post(f"/vault/{entry.pk}/replace/", {"secret": NEW_SECRET}, follow=True)
+
+    page = response.content.decode()
+    assert "Replace the Lambda key ending in 8pLd" in asked
+    assert "The new Lambda key works and has taken over." in page
+    assert "ends in <code>wKey</code>" in page
+    assert NEW_SECRET not in page
+    assert open_secret(entry) == NEW_SECRET
+
+
+def test_f55_a_new_key_that_sees_not_every_machine_is_refused_with_the_list(
+    user: User, reader: Client, takes_keys: responses.RequestsMock
+) -> None:
+    deployment = scenes.preparing(user)
+    (entry,) = keys_of(user)
+
+    response = reader.post(f"/vault/{entry.pk}/replace/", {"secret": NEW_SECRET})
+
+    page = response.content.decode()
+    assert response.status_code == 409
+    assert deployment.machines.get().name in page
+    assert "E_KEY_SEES_LESS" in page
+    assert NEW_SECRET not in page
+    assert open_secret(entry) == builders.SECRET
+
+
+def test_f55_a_new_key_that_the_cloud_refuses_is_told_beside_its_field(
+    user: User, reader: Client, cloud: responses.RequestsMock
+) -> None:
+    cloud.get(re.compile(f"{BASE_URL}/.*"), status=401, json=REFUSAL)
+    entry = builders.make_vault_entry(user)
+
+    page = reader.post(f"/vault/{entry.pk}/replace/", {"secret": NEW_SECRET}).content.decode()
+
+    assert 'aria-invalid="true"' in page
+    assert "The old key is still in place." in page
+    assert open_secret(entry) == builders.SECRET
+
+
+def test_f58_while_the_cloud_does_not_answer_the_old_key_stays(
+    user: User, reader: Client, cloud: responses.RequestsMock
+) -> None:
+    cloud.get(re.compile(f"{BASE_URL}/.*"), status=503)
+    entry = builders.make_vault_entry(user)
+
+    response = reader.post(f"/vault/{entry.pk}/replace/", {"secret": NEW_SECRET})
+
+    assert response.status_code == 502
+    assert "E_PROVIDER_UNREACHABLE" in response.content.decode()
+    assert open_secret(entry) == builders.SECRET
 
 
 def test_a_key_can_be_checked_again(
@@ -197,7 +256,7 @@ def test_f80_a_key_that_does_not_open_any_more_is_still_listed_and_can_be_delete
     assert keys_of(user) == []
 
 
-@pytest.mark.parametrize("deed", ["check", "delete"])
+@pytest.mark.parametrize("deed", ["check", "replace", "delete"])
 def test_t2_somebody_elses_key_is_not_found(user: User, deed: str) -> None:
     entry = builders.make_vault_entry(user)
 
