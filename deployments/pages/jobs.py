@@ -25,11 +25,11 @@ from deployments.templatetags.wording import figure
 
 # The template of each block, and how often a live one asks for its newer self.
 BLOCKS = {
-    "state": ("deployments/_state.html", 2),
-    "figures": ("deployments/_figures.html", 2),
+    "state": ("deployments/job/_state.html", 2),
+    "figures": ("deployments/job/_figures.html", 2),
     "loss": ("deployments/_loss.html", 5),
-    "side": ("deployments/_side.html", 3),
-    "story": ("deployments/_story.html", 5),
+    "side": ("deployments/job/_side.html", 3),
+    "story": ("deployments/job/_story.html", 5),
 }
 LINES_A_PAGE = 500
 ROWS_A_PAGE = 500
@@ -41,7 +41,7 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show one run as a whole."""
     shown = job_page.find(member(request), job_id)
     blocks = {name: _block(request, shown, name) for name in BLOCKS}
-    return render(request, "deployments/job.html", {"page": shown, "blocks": blocks})
+    return render(request, "deployments/job/overview.html", {"page": shown, "blocks": blocks})
 
 
 @page
@@ -57,7 +57,7 @@ def block(request: HttpRequest, job_id: UUID, name: str) -> HttpResponse:
         request,
         _block(request, shown, name),
         title=shown.title,
-        announce="deployments/_announce.html" if is_news else "",
+        announce="deployments/job/_announce.html" if is_news else "",
         page=shown,
     )
 
@@ -91,7 +91,7 @@ def stop(request: HttpRequest, job_id: UUID) -> HttpResponse:
     if not shown.can_stop:
         return redirect("deployments:job", job_id)
     may_save = shown.run.status in (Status.TRAINING, Status.COLLECTING)
-    return render(request, "deployments/stop.html", {"page": shown, "may_save": may_save})
+    return render(request, "deployments/job/stop.html", {"page": shown, "may_save": may_save})
 
 
 def _asked_words(shown: JobPage, *, save: bool) -> str:
@@ -166,7 +166,7 @@ def log(request: HttpRequest, job_id: UUID) -> HttpResponse:
         "levels": LEVEL_CHOICES,
         "text": text,
     }
-    return render(request, "deployments/log.html", context)
+    return render(request, "deployments/job/logs.html", context)
 
 
 LEVEL_CHOICES = (
@@ -202,7 +202,7 @@ def events(request: HttpRequest, job_id: UUID) -> HttpResponse:
     names = {machine.machine_id: machine.name for machine in shown.run.machines}
     lines = [overview.event_line(event, names) for event in rows[:ROWS_A_PAGE]]
     context = {"page": shown, "events": lines, "count": rows.count()}
-    return render(request, "deployments/events.html", context)
+    return render(request, "deployments/job/events.html", context)
 
 
 def _file_name(shown: JobPage, name: str) -> str:
