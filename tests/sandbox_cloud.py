@@ -19,8 +19,9 @@ from typing import Any
 import requests
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+# Only there to end a broken test; a machine that does other things may take its time.
+START_SECONDS = ANSWER_SECONDS = 90.0
+STOP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class SandboxHandle:
             f"{self.root_url}/_sandbox/{path.lstrip('/')}",
             headers={"X-Sandbox-Control": self.control_key},
             json=json,
-            timeout=10,
+            timeout=ANSWER_SECONDS,
         )
         response.raise_for_status()
         return response.json()

@@ -3,11 +3,11 @@
 import pytest
 import requests
 
-from tests.sandbox.client import Client
+from tests.sandbox.client import WAIT_SECONDS, Client
 
 
 def test_health_needs_no_key_and_says_nothing_else(client: Client) -> None:
-    response = requests.get(client.sandbox.root_url + "/_sandbox/health", timeout=10)
+    response = requests.get(client.sandbox.root_url + "/_sandbox/health", timeout=WAIT_SECONDS)
 
     assert response.json() == {"status": "ok"}
 
@@ -32,9 +32,9 @@ def test_T21_nothing_else_opens_without_the_control_key(
 ) -> None:
     url = f"{client.sandbox.root_url}/_sandbox/{path}"
 
-    without = requests.request(method, url, json={}, timeout=10)
+    without = requests.request(method, url, json={}, timeout=WAIT_SECONDS)
     with_api_key = requests.request(
-        method, url, json={}, headers=client.sandbox.authorization, timeout=10
+        method, url, json={}, headers=client.sandbox.authorization, timeout=WAIT_SECONDS
     )
 
     assert (without.status_code, with_api_key.status_code) == (401, 401)
@@ -44,7 +44,7 @@ def test_the_control_key_also_comes_as_a_bearer_token(client: Client) -> None:
     response = requests.get(
         client.sandbox.root_url + "/_sandbox/ledger",
         headers={"Authorization": f"Bearer {client.sandbox.control_key}"},
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 200

@@ -9,6 +9,7 @@ NO_ANSWER = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
 def test_F17_drop_after_commit_rents_a_machine_and_says_nothing(client: Client) -> None:
+    client.control("POST", "settings", {"boot_seconds": 60})
     client.fault("launch", "drop_after_commit")
 
     with pytest.raises(NO_ANSWER):
@@ -113,7 +114,7 @@ def test_F16_garbage_is_a_200_with_half_an_answer_after_acting(client: Client) -
 
 
 def test_a_delay_outlasts_an_impatient_client_that_can_find_its_machine(client: Client) -> None:
-    client.fault("launch", "delay", seconds=1, commit=True)
+    client.fault("launch", "delay", seconds=60, commit=True)
     key_names = [key["name"] for key in client.get("/ssh-keys").json()["data"]]
 
     with pytest.raises(requests.ReadTimeout):
@@ -129,7 +130,7 @@ def test_a_delay_outlasts_an_impatient_client_that_can_find_its_machine(client: 
             timeout=0.3,
         )
 
-    assert "slow-answer" in client.get("/instances").text
+    wait_until(lambda: "slow-answer" in client.get("/instances").text)
 
 
 def test_a_delay_before_commit_only_takes_time(client: Client) -> None:
@@ -161,14 +162,16 @@ def test_F26_an_unhealthy_machine_never_becomes_active_and_is_billed(client: Cli
 
 
 def test_F49_a_machine_vanishes_some_time_after_it_became_active(client: Client) -> None:
-    client.fault("launch", "vanish", seconds=0.2)
+    client.fault("launch", "vanish", seconds=600)
+    client.fault("launch", "vanish", seconds=0.1)
 
-    machine_id = client.launch_active()["id"]
+    later, machine_id = client.launch_active()["id"], client.launch()
 
     wait_until(lambda: machine_id not in client.listed_ids())
     assert client.get(f"/instances/{machine_id}").status_code == 404
     wait_until(lambda: client.bill(machine_id)["terminated_at"] is not None)
     assert client.truth(machine_id)["has_vanished"] is True
+    assert client.instance(later)["status"] == "active"
 
 
 def test_F28_the_control_endpoint_makes_a_machine_vanish_with_its_processes(
@@ -185,12 +188,14 @@ def test_F28_the_control_endpoint_makes_a_machine_vanish_with_its_processes(
 
 
 def test_F18_a_launched_machine_shows_in_the_list_late(client: Client) -> None:
-    client.fault("launch", "hide_from_list", seconds=0.5)
+    client.fault("launch", "hide_from_list", seconds=600)
+    client.fault("launch", "hide_from_list", seconds=0.1)
 
-    machine_id = client.launch()
+    hidden, late = client.launch(), client.launch()
 
-    assert machine_id not in client.listed_ids()
-    wait_until(lambda: machine_id in client.listed_ids())
+    wait_until(lambda: late in client.listed_ids())
+    assert hidden not in client.listed_ids()
+    assert client.instance(hidden)["id"] == hidden
 
 
 def test_F65_terminate_answers_ok_and_the_machine_lives(client: Client) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from tests.sandbox.client import SSH_PORT, Client, run, wait_until
+from tests.sandbox.client import SSH_PORT, WAIT_SECONDS, Client, run, wait_until
 
 BROKEN = (paramiko.SSHException, EOFError, OSError)
 
@@ -19,7 +19,7 @@ def machine(client: Client) -> dict[str, str]:
     return {"id": instance["id"], "ip": instance["ip"], "home": home}
 
 
-def banner(ip: str, *, timeout: float) -> bytes:
+def banner(ip: str, *, timeout: float = WAIT_SECONDS) -> bytes:
     """Return the first bytes that the server says."""
     with socket.create_connection((ip, SSH_PORT), timeout=timeout) as connection:
         return connection.recv(4)
@@ -34,7 +34,7 @@ def test_F29_ssh_can_refuse_after_active_for_ever_or_for_a_while(client: Client)
     wait_until(lambda: _answers(late))
     assert client.run(late, "echo up").stdout == "up\n"
     with pytest.raises(ConnectionRefusedError):
-        banner(never, timeout=5)
+        banner(never)
 
 
 def test_F29_a_connection_can_be_reset_before_a_word(
@@ -43,7 +43,7 @@ def test_F29_a_connection_can_be_reset_before_a_word(
     client.fault("ssh", "ssh_reset")
 
     with pytest.raises(ConnectionResetError):
-        banner(machine["ip"], timeout=5)
+        banner(machine["ip"])
 
     assert client.run(machine["ip"], "echo next").stdout == "next\n"
 
@@ -61,7 +61,7 @@ def test_F29_a_banner_can_be_slow(client: Client, machine: dict[str, str]) -> No
     client.fault("ssh", "ssh_slow_banner", seconds=0.4)
     started = time.monotonic()
 
-    said = banner(machine["ip"], timeout=10)
+    said = banner(machine["ip"])
 
     assert said == b"SSH-"
     assert time.monotonic() - started >= 0.4
@@ -135,7 +135,7 @@ def test_F39_a_command_can_run_and_its_answer_be_lost(
 
     with client.ssh(machine["ip"]) as ssh:
         assert run(ssh, "echo before").stdout == "before\n"
-        _, stdout, _ = ssh.exec_command("touch started; echo answer", timeout=10)
+        _, stdout, _ = ssh.exec_command("touch started; echo answer", timeout=WAIT_SECONDS)
         status = stdout.channel.recv_exit_status()
 
     assert status == -1
@@ -147,7 +147,7 @@ def test_a_fault_can_be_about_one_machine_alone(client: Client, machine: dict[st
     client.fault("ssh", "ssh_reset", machine="other-machine", times=None)
 
     with pytest.raises(ConnectionResetError):
-        banner(other, timeout=5)
+        banner(other)
 
     assert client.run(machine["ip"], "echo spared").stdout == "spared\n"
 
@@ -160,8 +160,8 @@ def test_a_hanging_and_a_throttled_connection_end_with_their_machine(
     address = (machine["ip"], SSH_PORT)
 
     with (
-        socket.create_connection(address, timeout=10) as hanging,
-        socket.create_connection(address, timeout=10) as throttled,
+        socket.create_connection(address, timeout=WAIT_SECONDS) as hanging,
+        socket.create_connection(address, timeout=WAIT_SECONDS) as throttled,
     ):
         throttled.recv(4)
         client.terminate(machine["id"])
@@ -174,6 +174,6 @@ def test_a_hanging_and_a_throttled_connection_end_with_their_machine(
 
 def _answers(ip: str) -> bool:
     try:
-        return banner(ip, timeout=5) == b"SSH-"
+        return banner(ip) == b"SSH-"
     except ConnectionRefusedError:
         return False

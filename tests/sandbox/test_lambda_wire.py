@@ -1,11 +1,13 @@
 """Lambda's envelopes, keys, errors and catalogues, as clients meet them."""
 
 import base64
+import time
 
 import pytest
 import requests
 
-from tests.sandbox.client import KEY_NAME, Client, KeyPair
+from sandbox.rate_limits import REQUEST_SECONDS, TOLERANCE
+from tests.sandbox.client import KEY_NAME, WAIT_SECONDS, Client, KeyPair
 from tests.sandbox_cloud import SandboxHandle
 
 
@@ -14,7 +16,7 @@ def basic(text: str) -> str:
 
 
 def test_without_a_key_the_answer_is_401_and_says_that_none_was_given(client: Client) -> None:
-    response = requests.get(client.sandbox.base_url + "/instances", timeout=10)
+    response = requests.get(client.sandbox.base_url + "/instances", timeout=WAIT_SECONDS)
 
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "global/invalid-api-key"
@@ -25,7 +27,7 @@ def test_a_wrong_key_has_the_same_code_and_another_message(client: Client) -> No
     response = requests.get(
         client.sandbox.base_url + "/instances",
         headers={"Authorization": "Bearer wrong"},
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 401
@@ -41,7 +43,9 @@ def test_bearer_and_both_forms_of_basic_open_the_api(client: Client, form: str) 
     header = form.format(key=key, basic=basic(f"{key}:"))
 
     response = requests.get(
-        client.sandbox.base_url + "/regions", headers={"Authorization": header}, timeout=10
+        client.sandbox.base_url + "/regions",
+        headers={"Authorization": header},
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 200
@@ -50,7 +54,9 @@ def test_bearer_and_both_forms_of_basic_open_the_api(client: Client, form: str) 
 @pytest.mark.parametrize("header", [b"Bearer \xff\xfe", b"Basic \xff", b"Bearer", b"Digest x"])
 def test_a_header_that_is_no_key_at_all_is_401(client: Client, header: bytes) -> None:
     response = requests.get(
-        client.sandbox.base_url + "/regions", headers={"Authorization": header}, timeout=10
+        client.sandbox.base_url + "/regions",
+        headers={"Authorization": header},
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 401
@@ -60,7 +66,7 @@ def test_the_control_key_does_not_open_the_api(client: Client) -> None:
     response = requests.get(
         client.sandbox.base_url + "/regions",
         headers={"Authorization": f"Bearer {client.sandbox.control_key}"},
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 401
@@ -74,7 +80,7 @@ def test_a_body_is_read_as_json_whatever_its_content_type_says(client: Client) -
             "Content-Type": "application/x-www-form-urlencoded",
         },
         data='{"instance_ids": ["0000"]}',
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     assert response.json()["error"]["code"] == "global/object-does-not-exist"
@@ -86,7 +92,7 @@ def test_a_body_that_is_no_json_object_is_an_invalid_parameter(client: Client, b
         client.sandbox.base_url + "/instance-operations/launch",
         headers=client.sandbox.authorization,
         data=body,
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 400
@@ -209,7 +215,7 @@ def test_with_rate_limits_the_second_request_of_a_second_is_a_429_in_plain_text(
 ) -> None:
     client.control("POST", "settings", {"rate_limits": True})
 
-    first, second = client.get("/instances"), client.get("/instances")
+    first, second = _two_within_a_second(client)
 
     assert first.status_code == 200
     assert second.status_code == 429
@@ -221,7 +227,7 @@ def test_the_request_log_names_the_key_by_fingerprint_only(running_cloud: Sandbo
     requests.get(
         running_cloud.base_url + "/regions",
         headers={"Authorization": "Bearer some-secret-key"},
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     log = running_cloud.control("GET", "requests")["requests"]
@@ -232,3 +238,16 @@ def test_the_request_log_names_the_key_by_fingerprint_only(running_cloud: Sandbo
     assert (log[-1]["operation"], log[-1]["status"]) == ("regions", 401)
     assert "some-secret-key" not in str(log)
     assert running_cloud.api_key not in str(log)
+
+
+def _two_within_a_second(client: Client) -> tuple[requests.Response, requests.Response]:
+    """Return the answers of two requests that reached the cloud within a second."""
+    given_up = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < given_up:
+        started = time.monotonic()
+        answers = client.get("/instances"), client.get("/instances")
+        if time.monotonic() - started < REQUEST_SECONDS * TOLERANCE:
+            return answers
+        # The pace of before must not count against the next two.
+        time.sleep(REQUEST_SECONDS)
+    raise AssertionError("This computer is too slow for two requests a second.")

@@ -10,7 +10,15 @@ import asyncssh
 import paramiko
 import pytest
 
-from tests.sandbox.client import SSH_PORT, Client, KeyPair, cloud_config, run, wait_until
+from tests.sandbox.client import (
+    SSH_PORT,
+    WAIT_SECONDS,
+    Client,
+    KeyPair,
+    cloud_config,
+    run,
+    wait_until,
+)
 
 
 def is_running(pid: int) -> bool:
@@ -175,7 +183,7 @@ def test_of_the_clients_environment_only_the_locale_is_taken(client: Client) -> 
 
     with client.ssh(ip) as ssh:
         sent = {"LC_TIME": "C", "LD_PRELOAD": "/x.so", "PATH": "/nowhere"}
-        _, stdout, _ = ssh.exec_command("env", environment=sent, timeout=10)
+        _, stdout, _ = ssh.exec_command("env", environment=sent, timeout=WAIT_SECONDS)
         shown = stdout.read().decode().splitlines()
 
     assert "LC_TIME=C" in shown
@@ -219,7 +227,7 @@ def test_a_closed_channel_leaves_the_processes_of_its_command_alone(client: Clie
 
     with client.ssh(instance["ip"]) as ssh:
         command = "setsid sleep 300 & echo $! > pid; mv pid started; sleep 300"
-        _, stdout, _ = ssh.exec_command(command, timeout=10)
+        _, stdout, _ = ssh.exec_command(command, timeout=WAIT_SECONDS)
         wait_until(started.exists)
         stdout.channel.close()
         assert run(ssh, "echo still here").stdout == "still here\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.sandbox.client import Client, wait_until
+from tests.sandbox.client import WAIT_SECONDS, Client, wait_until
 from tests.sandbox.test_machines import is_running
 from tests.sandbox_cloud import REPOSITORY, SandboxHandle, running_sandbox
 
@@ -28,7 +28,7 @@ def test_T21_a_request_under_another_host_name_is_refused(
     response = requests.get(
         running_cloud.root_url + path,
         headers={**running_cloud.authorization, "Host": host},
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 421
@@ -43,7 +43,9 @@ def test_T21_a_web_page_is_refused_even_with_the_right_keys(
     keys = {**running_cloud.authorization, "X-Sandbox-Control": running_cloud.control_key}
     headers = {"Content-Type": "text/plain", "Sec-Fetch-Site": site, **keys}
 
-    response = requests.post(running_cloud.root_url + path, headers=headers, data="{}", timeout=10)
+    response = requests.post(
+        running_cloud.root_url + path, headers=headers, data="{}", timeout=WAIT_SECONDS
+    )
 
     assert response.status_code == 403
     assert "Access-Control-Allow-Origin" not in response.headers
@@ -61,7 +63,7 @@ def test_T21_a_request_that_says_which_page_it_comes_from_is_refused(
             **running_cloud.authorization,
             "Origin": running_cloud.root_url if origin == "own" else origin,
         },
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 403
@@ -69,7 +71,9 @@ def test_T21_a_request_that_says_which_page_it_comes_from_is_refused(
 
 def test_T21_an_address_typed_into_a_browser_is_answered(running_cloud: SandboxHandle) -> None:
     response = requests.get(
-        running_cloud.root_url + "/_sandbox/health", headers={"Sec-Fetch-Site": "none"}, timeout=10
+        running_cloud.root_url + "/_sandbox/health",
+        headers={"Sec-Fetch-Site": "none"},
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 200
@@ -81,7 +85,7 @@ def test_T21_localhost_is_a_name_of_ours(running_cloud: SandboxHandle) -> None:
     response = requests.get(
         running_cloud.root_url + "/_sandbox/health",
         headers={"Host": f"localhost:{port}"},
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
 
     assert response.status_code == 200
@@ -91,7 +95,7 @@ def test_T21_it_listens_on_one_loopback_address_only(running_cloud: SandboxHandl
     port = int(running_cloud.root_url.rpartition(":")[2])
 
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.2", port), timeout=5)
+        socket.create_connection(("127.0.0.2", port), timeout=WAIT_SECONDS)
 
 
 def test_T16_no_key_is_in_the_process_list(running_cloud: SandboxHandle) -> None:
@@ -113,7 +117,7 @@ def test_a_signal_ends_every_machine_and_the_exit_status_is_0(
 
         sandbox.process.send_signal(number)
 
-        assert sandbox.process.wait(15) == 0
+        assert sandbox.process.wait(WAIT_SECONDS) == 0
         assert not is_running(pid)
         assert list((tmp_path / "cloud" / "machines").iterdir()) == []
 
@@ -148,7 +152,7 @@ def test_T21_missing_keys_are_made_new_at_each_start_in_files_of_mode_0600(tmp_p
             response = requests.get(
                 f"{address}/api/v1/regions",
                 headers={"Authorization": f"Bearer {made[-1]}"},
-                timeout=10,
+                timeout=WAIT_SECONDS,
             )
         assert response.status_code == 200
 
@@ -160,7 +164,7 @@ def test_T21_missing_keys_are_made_new_at_each_start_in_files_of_mode_0600(tmp_p
 
 def test_T21_a_key_that_is_soon_guessed_is_refused_at_the_start(tmp_path: Path) -> None:
     with _started(tmp_path, "--api-key=secret") as process:
-        _, complaint = process.communicate(timeout=15)
+        _, complaint = process.communicate(timeout=WAIT_SECONDS)
 
     assert process.returncode == 2
     assert "16 characters" in complaint
@@ -168,7 +172,7 @@ def test_T21_a_key_that_is_soon_guessed_is_refused_at_the_start(tmp_path: Path) 
 
 def test_a_second_sandbox_does_not_start_in_the_same_folder(tmp_path: Path) -> None:
     with running_sandbox(tmp_path), _started(tmp_path) as second:
-        _, complaint = second.communicate(timeout=15)
+        _, complaint = second.communicate(timeout=WAIT_SECONDS)
 
     assert second.returncode == 2
     assert "Another sandbox" in complaint
@@ -176,7 +180,7 @@ def test_a_second_sandbox_does_not_start_in_the_same_folder(tmp_path: Path) -> N
 
 def test_an_image_python_that_cannot_be_run_is_refused_at_the_start(tmp_path: Path) -> None:
     with _started(tmp_path, f"--image-python={tmp_path / 'python'}") as process:
-        _, complaint = process.communicate(timeout=15)
+        _, complaint = process.communicate(timeout=WAIT_SECONDS)
 
     assert process.returncode == 2
     assert "--image-python" in complaint
