@@ -224,15 +224,24 @@ def scaling(gpu_count: int) -> float:
     return float((TWO_CARDS / 2) ** doublings)
 
 
+def mfu(work: Work) -> tuple[float, float]:
+    """Return which share of a card's peak the work reaches, from the worse to the better case."""
+    is_small = work.row_tokens < SMALL_TOKENS or work.micro_batch == 1
+    return MFU_SMALL if is_small else MFU
+
+
+def operations(work: Work) -> float:
+    """Return the floating-point operations of all training and evaluation passes."""
+    a_token = OPERATIONS.get(work.method, max(OPERATIONS.values()))
+    return work.parameters * (
+        work.tokens * a_token + work.evaluation_tokens * EVALUATION_OPERATIONS
+    )
+
+
 def train_seconds(work: Work, *, peak_tflops: float, gpu_count: int = 1) -> Range[float]:
     """Return how long the steps and evaluations take on cards of this peak (10^12 a second)."""
-    small = work.row_tokens < SMALL_TOKENS or work.micro_batch == 1
-    slow, fast = MFU_SMALL if small else MFU
-    operations = work.parameters * (
-        work.tokens * OPERATIONS.get(work.method, max(OPERATIONS.values()))
-        + work.evaluation_tokens * EVALUATION_OPERATIONS
-    )
-    at_peak = operations / (gpu_count * peak_tflops * 1e12 * scaling(gpu_count))
+    slow, fast = mfu(work)
+    at_peak = operations(work) / (gpu_count * peak_tflops * 1e12 * scaling(gpu_count))
     fastest = at_peak / fast / (1 if work.gradient_checkpointing else CHECKPOINTING_FACTOR)
     return Range(
         max(fastest, work.steps * STEP_SECONDS[0]),

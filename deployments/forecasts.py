@@ -1,11 +1,26 @@
 """What a recipe would take and cost on each offer, from rows, past runs and ``estimate``."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
-from deployments.estimate import MemoryNeed, Range, Verdict
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from datasets.models import Dataset
+from deployments import cards, clouds, costs, estimate, model_catalogue, phase_times, workload
+from deployments.base_models import LOCAL
+from deployments.estimate import MemoryNeed, ModelShape, Range, Verdict
+from deployments.past_times import PastTime, PastTimes, past_times
+from deployments.phase_times import Run, Told
 from deployments.providers.base import Offer
+from deployments.workload import RowLengths
+
+REMEDIES = 3
+LENGTHS = (131_072, 65_536, 32_768, 16_384, 8192, 4096, 2048, 1024, 512, 256, 128)
+# Adapters are saved in float32.
+ADAPTER_BYTES_A_WEIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -46,3 +61,278 @@ class OfferForecast:
     seconds: Range[float] | None
     cost_usd: Range[Decimal] | None
     phases: tuple[PhaseForecast, ...]
+
+    @property
+    def likely_usd(self) -> Decimal | None:
+        """The middle of the range, by which offers are compared."""
+        return None if self.cost_usd is None else (self.cost_usd.low + self.cost_usd.high) / 2
+
+    @property
+    def can_run(self) -> bool:
+        """Whether nothing we know of stands against it."""
+        return self.verdict not in (estimate.CANNOT_RUN, estimate.DOES_NOT_FIT)
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """What all offers share: the recipe, its model and data, and what past machines took."""
+
+    recipe: Mapping[str, Any]
+    shape: ModelShape | None
+    context_tokens: int | None
+    lengths: RowLengths
+    data_bytes: int
+    past: Callable[[str], PastTimes]
+
+    def changed(self, **hyperparameters: object) -> "_Basis":
+        """Return the same with other settings."""
+        settings_ = {**self.recipe["hyperparameters"], **hyperparameters}
+        return replace(self, recipe={**self.recipe, "hyperparameters": settings_})
+
+
+def for_offers(
+    user: User, *, recipe: Mapping[str, Any], dataset: Dataset, offers: Iterable[Offer]
+) -> tuple[OfferForecast, ...]:
+    """Return a forecast for each offer, the cheapest likely total first.
+
+    ``recipe`` is frozen: every default filled in. Without a known model size the hourly price
+    decides, and nothing is said of memory, time and total.
+    """
+    known: dict[str, PastTimes] = {}
+    base_model = str(recipe["base_model"])
+
+    def past(platform: str) -> PastTimes:
+        if platform not in known:
+            known[platform] = past_times(user, platform=platform, base_model=base_model)
+        return known[platform]
+
+    basis = _Basis(
+        recipe=recipe,
+        shape=model_catalogue.shape_of(base_model),
+        context_tokens=model_catalogue.context_of(base_model),
+        lengths=row_lengths(dataset),
+        data_bytes=dataset.normalised_size_bytes,
+        past=past,
+    )
+    found = sorted((_forecast(basis, offer) for offer in offers), key=_by_total)
+    return tuple(_with_remedies(basis, forecast, found) for forecast in found)
+
+
+def row_lengths(dataset: Dataset) -> RowLengths:
+    """Return how long the rows are, as far as it was counted."""
+    rows = max(1, dataset.rows)
+    return RowLengths(rows=dataset.rows, mean_tokens=(dataset.tokens or 0) / rows)
+
+
+def is_stand_in(platform: str) -> bool:
+    """Say whether a cloud's machines may be CPUs that stand in for GPUs: the vendor's never are."""
+    vendor = clouds.provider_class(platform).default_endpoint()
+    elsewhere = clouds.endpoint(platform).base_url != vendor.base_url
+    return bool(settings.ALLOW_CPU_MACHINES) and elsewhere
+
+
+def cheapest_that_fits(forecasts: Iterable[OfferForecast]) -> OfferForecast | None:
+    """Return what "auto" takes: the cheapest likely total of what fits, else of what is tight.
+
+    Offers whose memory or model is not known come last; None when nothing can run.
+    """
+    by_verdict = sorted(
+        (forecast for forecast in forecasts if forecast.can_run),
+        key=lambda found: (AUTO_ORDER.index(found.verdict), *_by_total(found)),
+    )
+    return by_verdict[0] if by_verdict else None
+
+
+AUTO_ORDER = (estimate.FITS, estimate.TIGHT, estimate.UNKNOWN)
+
+
+def _by_total(forecast: OfferForecast) -> tuple[Decimal, Decimal, str, str]:
+    offer = forecast.offer
+    likely = forecast.likely_usd or Decimal(0)
+    return (likely, offer.hourly_price_usd, offer.instance_type, offer.region)
+
+
+def _forecast(basis: _Basis, offer: Offer) -> OfferForecast:
+    need = None
+    if basis.shape is not None:
+        load = workload.load_of(basis.recipe, basis.lengths, context_tokens=basis.context_tokens)
+        need = estimate.memory_need(basis.shape, load)
+    verdict, reasons = _verdict(basis, offer, need)
+    phases = _phases(basis, offer)
+    seconds = cost = None
+    if phases:
+        seconds = Range(
+            sum(phase.seconds.low for phase in phases), sum(phase.seconds.high for phase in phases)
+        )
+        cost = Range(_cents(offer, seconds.low), _cents(offer, seconds.high))
+    return OfferForecast(
+        offer=offer,
+        need=need,
+        verdict=verdict,
+        reasons=reasons,
+        remedies=(),
+        seconds=seconds,
+        cost_usd=cost,
+        phases=phases,
+    )
+
+
+def _verdict(
+    basis: _Basis, offer: Offer, need: MemoryNeed | None
+) -> tuple[Verdict, tuple[str, ...]]:
+    """Return the verdict and what stands against the offer, the weightiest first."""
+    if offer.gpu_count != 1:
+        reason = f"It has {offer.gpu_count} GPUs; this version trains on one, the others would idle"
+        return estimate.CANNOT_RUN, (reason,)
+    verdict = estimate.memory_verdict(need, vram_gib=offer.vram_gib)
+    reasons = _memory_reasons(basis, offer, need, verdict)
+    cautions = _cautions(offer)
+    if cautions and verdict == estimate.FITS:
+        verdict = estimate.TIGHT
+    if is_stand_in(offer.platform):
+        cautions = (*cautions, "A CPU stands in for the GPU: its speed is not known")
+    return verdict, (*reasons, *cautions)
+
+
+def _memory_reasons(
+    basis: _Basis, offer: Offer, need: MemoryNeed | None, verdict: Verdict
+) -> tuple[str, ...]:
+    if need is None:
+        return ("The model's size is not known",)
+    if offer.vram_gib is None:
+        return ("The cloud does not say how much memory its card has",)
+    usable = estimate.usable_bytes(offer.vram_gib) / estimate.GIB
+    if verdict == estimate.DOES_NOT_FIT:
+        return (f"It lacks {need.gib - usable:.1f} GB of memory",)
+    if verdict == estimate.TIGHT:
+        return (f"It fills {100 * need.gib / usable:.0f} % of the memory",)
+    return ()
+
+
+def _cautions(offer: Offer) -> tuple[str, ...]:
+    """Return what is known against a card besides its memory, none of it tried by us."""
+    found = []
+    card = cards.card_of(offer.gpu_name, offer.description)
+    if card is not None and not card.has_bf16:
+        found.append("It has no bf16: training in fp16 may overflow")
+    if offer.architecture != "x86_64":
+        found.append("Its processor is ARM, which nobody has tried here")
+    return tuple(found)
+
+
+def _phases(basis: _Basis, offer: Offer) -> tuple[PhaseForecast, ...]:
+    if basis.shape is None:
+        return ()
+    card = cards.card_of(offer.gpu_name, offer.description)
+    modules = basis.recipe["hyperparameters"]["target_modules"]
+    rank = int(basis.recipe["hyperparameters"]["lora_r"])
+    run = Run(
+        shape=basis.shape,
+        work=workload.work_of(
+            basis.recipe, basis.lengths, basis.shape, context_tokens=basis.context_tokens
+        ),
+        adapter_bytes=ADAPTER_BYTES_A_WEIGHT
+        * estimate.lora_parameters(basis.shape, rank=rank, modules=modules),
+        data_bytes=basis.data_bytes,
+        is_local_model=str(basis.recipe["base_model"]).startswith(LOCAL),
+        peak_tflops=card.peak_tflops if card else None,
+        is_stand_in=is_stand_in(offer.platform),
+    )
+    told = _told(basis.past(offer.platform))
+    return tuple(
+        PhaseForecast(
+            word=phase.word,
+            seconds=phase.seconds,
+            cost_usd=Range(_exact(offer, phase.seconds.low), _exact(offer, phase.seconds.high)),
+            basis=phase.basis,
+        )
+        for phase in phase_times.phases(run, timing=settings.TIMING, told=told)
+    )
+
+
+def _told(past: PastTimes) -> dict[str, Told]:
+    by_word: dict[str, PastTime | None] = {
+        phase_times.BOOT: past.boot,
+        phase_times.PREPARE: past.prepare,
+        phase_times.HOME: past.bring_home,
+        phase_times.END: past.end,
+    }
+    return {word: Told(time.seconds, time.basis) for word, time in by_word.items() if time}
+
+
+def _exact(offer: Offer, seconds: float) -> Decimal:
+    return offer.hourly_price_usd * Decimal(str(seconds)) / Decimal(3600)
+
+
+def _cents(offer: Offer, seconds: float) -> Decimal:
+    """Return what the cloud bills for a machine of this age, up to the cent."""
+    quantum_seconds = clouds.capabilities(offer.platform).billing_quantum_seconds
+    return costs.cents_up(
+        costs.rent(offer.hourly_price_usd, seconds=seconds, quantum_seconds=quantum_seconds)
+    )
+
+
+def _with_remedies(
+    basis: _Basis, forecast: OfferForecast, others: Sequence[OfferForecast]
+) -> OfferForecast:
+    if forecast.verdict != estimate.DOES_NOT_FIT:
+        return forecast
+    found = [*_other_settings(basis, forecast.offer), *_other_machines(others)]
+    found.sort(key=lambda remedy: remedy.cost_usd.low + remedy.cost_usd.high)
+    return replace(forecast, remedies=tuple(found[:REMEDIES]))
+
+
+def _other_settings(basis: _Basis, offer: Offer) -> list[Remedy]:
+    """Return the smallest change of each kind with which the run fits this offer."""
+    found = []
+    for candidates in (_smaller_batches(basis), _checkpointing(basis), _shorter_rows(basis)):
+        for title, changes in candidates:
+            changed = _forecast(basis.changed(**changes), offer)
+            if changed.can_run and changed.cost_usd is not None:
+                found.append(Remedy(title, changes, offer, changed.cost_usd))
+                break
+    return found
+
+
+Candidates = list[tuple[str, dict[str, object]]]
+
+
+def _smaller_batches(basis: _Basis) -> Candidates:
+    """Fewer rows at once, so many batches a step that a step stays the same."""
+    now = basis.recipe["hyperparameters"]
+    at_once = int(now["per_device_train_batch_size"])
+    a_step = at_once * int(now["gradient_accumulation_steps"])
+    sizes = [size for size in range(at_once - 1, 0, -1) if a_step % size == 0]
+    return [
+        (
+            f"{size} row{'' if size == 1 else 's'} at once, {a_step // size} batches a step",
+            {"per_device_train_batch_size": size, "gradient_accumulation_steps": a_step // size},
+        )
+        for size in sizes
+    ]
+
+
+def _checkpointing(basis: _Basis) -> Candidates:
+    if basis.recipe["hyperparameters"]["gradient_checkpointing"]:
+        return []
+    return [("Gradient checkpointing on", {"gradient_checkpointing": True})]
+
+
+def _shorter_rows(basis: _Basis) -> Candidates:
+    now = workload.max_length(basis.recipe, context_tokens=basis.context_tokens)
+    found: Candidates = []
+    for length in LENGTHS:
+        if length < now:
+            cut = basis.lengths.rows_over(length)
+            words = "" if cut is None else f", which cuts {cut:,} rows"
+            found.append((f"Rows of at most {length:,} tokens{words}", {"max_length": length}))
+    return found
+
+
+def _other_machines(others: Sequence[OfferForecast]) -> list[Remedy]:
+    """Return the cheapest free machine that the run fits as it is."""
+    for other in others:
+        if other.offer.available and other.verdict == estimate.FITS and other.cost_usd:
+            offer = other.offer
+            return [Remedy(f"{offer.gpu_name}, {offer.vram_gib} GB", {}, offer, other.cost_usd)]
+    return []

@@ -1,0 +1,118 @@
+"""How much a recipe calculates on its data, counted as the trainer will count it (pure)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployments.estimate import Load, ModelShape, Work
+
+# What train_checks.py on the machine does where a recipe leaves it open.
+EVALUATIONS = 10
+# The image's Python may be 3.10, whose newest TRL makes all logits at once.
+CHUNKED_LOSS = False
+
+
+@dataclass(frozen=True)
+class RowLengths:
+    """How long the rows of a dataset are, in tokens (estimates).
+
+    ``longest_tokens`` and ``histogram`` (tokens at most, rows) are None and empty where only the
+    mean is known.
+    """
+
+    rows: int
+    mean_tokens: float
+    longest_tokens: int | None = None
+    histogram: tuple[tuple[int, int], ...] = ()
+
+    def mean_within(self, limit: int) -> float:
+        """Return the mean length once every row is cut at ``limit``."""
+        mean = min(self.mean_tokens, float(limit))
+        counted = sum(rows for _, rows in self.histogram)
+        if counted:
+            cut = sum(min(tokens, limit) * rows for tokens, rows in self.histogram) / counted
+            mean = min(mean, cut)
+        return max(1.0, mean)
+
+    def longest_within(self, limit: int) -> int:
+        """Return the longest row once every row is cut at ``limit``."""
+        return limit if self.longest_tokens is None else max(1, min(limit, self.longest_tokens))
+
+    def rows_over(self, limit: int) -> int | None:
+        """Return how many rows are cut at ``limit``; None where nobody counted."""
+        if not self.histogram:
+            return None
+        return sum(rows for tokens, rows in self.histogram if tokens > limit)
+
+
+def max_length(recipe: Mapping[str, Any], *, context_tokens: int | None) -> int:
+    """Return where rows are cut: where the recipe says, or earlier if the model reads no more."""
+    asked = int(recipe["hyperparameters"]["max_length"])
+    return min(asked, context_tokens or asked)
+
+
+def load_of(
+    recipe: Mapping[str, Any], lengths: RowLengths, *, context_tokens: int | None = None
+) -> Load:
+    """Return what one step of the recipe holds in memory."""
+    settings = recipe["hyperparameters"]
+    modules = settings["target_modules"]
+    limit = max_length(recipe, context_tokens=context_tokens)
+    return Load(
+        method=str(recipe["method"]),
+        lora_rank=int(settings["lora_r"]),
+        target_modules=modules if isinstance(modules, str) else tuple(modules),
+        micro_batch=int(settings["per_device_train_batch_size"]),
+        longest_tokens=lengths.longest_within(limit),
+        gradient_checkpointing=bool(settings["gradient_checkpointing"]),
+        chunked_loss=CHUNKED_LOSS,
+    )
+
+
+def work_of(
+    recipe: Mapping[str, Any],
+    lengths: RowLengths,
+    shape: ModelShape,
+    *,
+    context_tokens: int | None = None,
+) -> Work:
+    """Return what the recipe calculates: its steps, and the evaluations between them."""
+    settings = recipe["hyperparameters"]
+    row_tokens = lengths.mean_within(max_length(recipe, context_tokens=context_tokens))
+    held_back = _held_back(lengths.rows, share=float(recipe["eval"]["share"]))
+    steps = total_steps(lengths.rows - held_back, settings)
+    a_step = settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"]
+    rows = steps * a_step
+    if settings["max_steps"] is None:
+        # The last batch of an epoch may be short.
+        rows = min(rows, math.ceil((lengths.rows - held_back) * settings["num_train_epochs"]))
+    return Work(
+        method=str(recipe["method"]),
+        parameters=shape.parameters,
+        tokens=rows * row_tokens,
+        evaluation_tokens=held_back * row_tokens * _evaluations(steps, recipe) if held_back else 0,
+        steps=steps,
+        micro_batch=int(settings["per_device_train_batch_size"]),
+        row_tokens=row_tokens,
+        gradient_checkpointing=bool(settings["gradient_checkpointing"]),
+    )
+
+
+def total_steps(rows: int, settings: Mapping[str, Any]) -> int:
+    """Return the optimizer's steps, as train_checks.py counts them."""
+    if settings["max_steps"] is not None:
+        return int(settings["max_steps"])
+    batches = math.ceil(rows / int(settings["per_device_train_batch_size"]))
+    an_epoch = math.ceil(batches / int(settings["gradient_accumulation_steps"]))
+    return max(1, math.ceil(float(settings["num_train_epochs"]) * an_epoch))
+
+
+def _held_back(rows: int, *, share: float) -> int:
+    return min(max(1, round(rows * share)), max(0, rows - 1)) if share > 0 else 0
+
+
+def _evaluations(steps: int, recipe: Mapping[str, Any]) -> int:
+    """One before the first step, one every so many steps, one at the end."""
+    every = recipe["eval"]["steps"] or max(1, round(steps / EVALUATIONS))
+    return 1 + math.ceil(steps / every)
