@@ -94,6 +94,37 @@ HYPERPARAMETERS: dict[str, Setting] = {
     "logging_steps": Setting(1, _whole(1, 10_000)),
     "save_steps": Setting(None, _whole(1, 10_000_000, none=True)),
 }
+# What people choose from instead of setting everything; each names what it governs.
+OWN_PRESET = "own"
+PRESETS: dict[str, Mapping[str, object]] = {
+    "light": {
+        "lora_r": 8,
+        "lora_alpha": 16,
+        "learning_rate": 2e-4,
+        "num_train_epochs": 1.0,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 8,
+        "max_length": 1024,
+    },
+    "balanced": {
+        "lora_r": 16,
+        "lora_alpha": 32,
+        "learning_rate": 2e-4,
+        "num_train_epochs": 3.0,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 8,
+        "max_length": 2048,
+    },
+    "thorough": {
+        "lora_r": 64,
+        "lora_alpha": 128,
+        "learning_rate": 1e-4,
+        "num_train_epochs": 4.0,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 8,
+        "max_length": 4096,
+    },
+}
 EVAL: dict[str, Setting] = {
     "share": Setting(0.1, _number(0, 0.5)),
     "steps": Setting(None, _whole(1, 10_000_000, none=True)),
@@ -109,16 +140,31 @@ def check(
     export: Mapping[str, object],
 ) -> None:
     """Raise InvalidInputError, naming the field, unless a run can be made from these."""
+    check_method(method)
+    base_models.check_name(base_model)
+    check_settings(hyperparameters)
+    check_evaluation(evaluation)
+    fill({}, export, param="export")
+
+
+def check_method(method: str) -> None:
+    """Raise InvalidInputError unless this version trains by the method."""
     if method not in METHODS:
         raise InvalidInputError(
             f"The method {method!r} is not available.",
             remedy=f"Choose one of: {', '.join(METHODS)}.",
             param="method",
         )
-    base_models.check_name(base_model)
+
+
+def check_settings(hyperparameters: Mapping[str, object]) -> None:
+    """Raise InvalidInputError, naming the setting, unless all are known and within limits."""
     fill(HYPERPARAMETERS, hyperparameters, param="hyperparameters")
+
+
+def check_evaluation(evaluation: Mapping[str, object]) -> None:
+    """Raise InvalidInputError, naming the setting, unless all are known and within limits."""
     fill(EVAL, evaluation, param="eval")
-    fill({}, export, param="export")
 
 
 def freeze(

@@ -104,7 +104,7 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
         evaluation=config.eval,
     )
     base_models.check_name(config.base_model)
-    _check_dataset(config.dataset, method=config.method)
+    check_dataset(config.dataset, method=config.method)
     budget = _budget(request, config)
     entry = _key(user, platform)
     _check_reachability(platform)
@@ -155,7 +155,7 @@ def cancel(deployment: Deployment, *, requested_by: User, save: bool = True) -> 
     return deployment
 
 
-def _check_dataset(dataset: Dataset, *, method: str) -> None:
+def check_dataset(dataset: Dataset, *, method: str) -> None:
     """F7: data that is not ready, or cannot serve the method, is refused by name."""
     if not dataset.is_ready:
         raise UnusableDataError(
@@ -252,7 +252,7 @@ def _still_there(entry: VaultEntry, config: TrainingConfig) -> Dataset:
             "The key or the dataset was deleted while you deployed. Nothing was started.",
             remedy="Add it again, then deploy.",
         )
-    _check_dataset(dataset, method=config.method)
+    check_dataset(dataset, method=config.method)
     return dataset
 
 

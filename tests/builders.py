@@ -22,6 +22,7 @@ from deployments.models import (
     Artifact,
     Checkpoint,
     Deployment,
+    Draft,
     Event,
     LogLine,
     Machine,
@@ -102,6 +103,12 @@ def make_config(user: User | None = None, **fields: Any) -> TrainingConfig:
     dataset = fields.pop("dataset", None) or make_dataset(owner)
     values = {"name": "Sums", "base_model": "example/tiny-llama"} | fields
     return TrainingConfig.objects.create(user=owner, dataset=dataset, **values)
+
+
+def make_draft(user: User | None = None, **fields: Any) -> Draft:
+    """Make an untouched draft of a run, with nothing chosen."""
+    values: dict[str, Any] = {"created_at": NOON, "updated_at": NOON} | fields
+    return Draft.objects.create(user=user or make_user(), **values)
 
 
 def make_job(user: User | None = None, **fields: Any) -> TrainingJob:

@@ -7,6 +7,7 @@ from deployments.models import (
     Artifact,
     Checkpoint,
     CloudSnapshot,
+    Draft,
     Event,
     LogLine,
     Metric,
@@ -38,6 +39,15 @@ class TrainingConfigAdmin(ReadOnlyAdmin):
     list_filter = ("method",)
     list_select_related = ("user",)
     search_fields = ("=id", "name", "base_model", "user__username")
+
+
+@admin.register(Draft)
+class DraftAdmin(ReadOnlyAdmin):
+    """Runs being set up."""
+
+    list_display = ("id", "name", "user", "version", "updated_at")
+    list_select_related = ("user",)
+    search_fields = ("=id", "name", "user__username")
 
 
 @admin.register(Event)

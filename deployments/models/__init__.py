@@ -2,6 +2,7 @@
 
 from deployments.models.clouds import CloudSnapshot, PacerSlot, Stray
 from deployments.models.deployments import Deployment, Event, Machine
+from deployments.models.drafts import Draft
 from deployments.models.jobs import TrainingJob
 from deployments.models.recipes import TrainingConfig
 from deployments.models.runs import Artifact, Checkpoint, LogLine, Metric, RunState
@@ -13,6 +14,7 @@ __all__ = [
     "Checkpoint",
     "CloudSnapshot",
     "Deployment",
+    "Draft",
     "Event",
     "LogLine",
     "Machine",

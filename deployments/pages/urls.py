@@ -2,7 +2,9 @@
 
 from django.urls import path
 
-from deployments.pages import data, jobs, new_run, runs, vault
+from deployments.pages import data, jobs, machines, new_run, runs, vault
+from deployments.pages.wizard import data as wizard_data
+from deployments.pages.wizard import drafts_list, hardware, method, model, review, training
 
 app_name = "deployments"
 
@@ -15,6 +17,15 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/", jobs.job, name="job"),
     path("jobs/<uuid:job_id>/blocks/<slug:name>/", jobs.block, name="job-block"),
     path("jobs/<uuid:job_id>/stop/", jobs.stop, name="stop"),
+    path("new/draft/", drafts_list.new, name="new-draft"),
+    path("new/<uuid:draft_id>/resume/", drafts_list.resume, name="draft"),
+    path("new/<uuid:draft_id>/delete/", drafts_list.delete, name="draft-delete"),
+    path("new/<uuid:draft_id>/data/", wizard_data.step, name="wizard-data"),
+    path("new/<uuid:draft_id>/method/", method.step, name="wizard-method"),
+    path("new/<uuid:draft_id>/model/", model.step, name="wizard-model"),
+    path("new/<uuid:draft_id>/training/", training.step, name="wizard-training"),
+    path("new/<uuid:draft_id>/hardware/", hardware.step, name="wizard-hardware"),
+    path("new/<uuid:draft_id>/review/", review.step, name="wizard-review"),
     path("jobs/<uuid:job_id>/loss/", jobs.loss, name="loss"),
     path("jobs/<uuid:job_id>/loss.csv", jobs.loss_csv, name="loss-csv"),
     path("jobs/<uuid:job_id>/log/", jobs.log, name="log"),

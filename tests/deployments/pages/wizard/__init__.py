@@ -1,0 +1,1 @@
+"""The wizard, step by step."""
