@@ -62,6 +62,8 @@ __all__ = [
 LAST_EVENTS = 20
 NOT_STARTED = frozenset({LaunchState.REFUSED, LaunchState.NEVER_SEEN})
 UNCLEAR = frozenset({LaunchState.INTENT, LaunchState.UNKNOWN})
+# Said the other way round, so that a database can look it up in an index.
+MAY_LIVE = (LaunchState.INTENT, LaunchState.UNKNOWN, LaunchState.LAUNCHED)
 # Statuses with a finer step inside, told by the run log of the machine.
 WITH_PHASES = frozenset({Status.PREPARING, Status.TRAINING, Status.COLLECTING})
 

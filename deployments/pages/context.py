@@ -20,7 +20,7 @@ from core.time import database_now
 from deployments import clouds
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL
-from deployments.overview import NOT_STARTED
+from deployments.overview import MAY_LIVE
 from deployments.pages.machine_facts import CONFIRMED_FOR_SECONDS
 from deployments.pages.problems import KEY_TROUBLE
 from deployments.providers import PROVIDERS
@@ -112,9 +112,9 @@ def _top_bar(user: User) -> TopBar:
 
 def living_machines(user: User) -> list[Machine]:
     """Return the user's machines that may exist at a cloud and bill."""
-    rows = Machine.objects.filter(deployment__user=user, gone_at__isnull=True)
+    rows = Machine.objects.filter(gone_at__isnull=True, launch_state__in=MAY_LIVE)
     # Not the vault entry: loading it would open the sealed key.
-    return list(rows.exclude(launch_state__in=NOT_STARTED).select_related("deployment"))
+    return list(rows.filter(deployment__user=user).select_related("deployment"))
 
 
 def burn(user: User, machines: Sequence[Machine], *, now: datetime) -> Burn:

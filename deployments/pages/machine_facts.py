@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from deployments.models import Machine
 from deployments.overview import NOT_STARTED, MachineOverview
@@ -56,7 +56,17 @@ class MachineFacts:
     figures: tuple[tuple[str, str], ...]
 
 
-def gpu_words(machine: MachineOverview) -> str:
+class Described(Protocol):
+    """Whatever says which cards a machine has."""
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def instance_type(self) -> str: ...
+
+
+def gpu_words(machine: Described) -> str:
     """Return the cards without their memory, "1x A10" with a real times sign, or the type."""
     described = machine.description.partition("(")[0].strip()
     return described.replace("x ", "\N{MULTIPLICATION SIGN} ", 1) or machine.instance_type
@@ -77,7 +87,7 @@ def facts(
         gpu=gpu_words(machine),
         status=STATUS_WORDS.get(machine.status, machine.status),
         proof=proof(machine, row, cloud=cloud),
-        billed_seconds=billed_seconds(machine, row),
+        billed_seconds=billed_seconds(row),
         is_stand_in=stand_in,
         figures=(
             *_environment(environment or {}),
@@ -108,12 +118,12 @@ def proof(machine: MachineOverview, row: Machine, *, cloud: str) -> tuple[Step, 
     )
 
 
-def billed_seconds(machine: MachineOverview, row: Machine) -> float | None:
+def billed_seconds(machine: Machine) -> float | None:
     """Return the time that is paid, in whole quanta of the cloud; None until it is over."""
     if machine.gone_at is None:
         return None
     used = (machine.gone_at - machine.requested_at).total_seconds()
-    quantum = row.billing_quantum_seconds
+    quantum = machine.billing_quantum_seconds
     return -(-used // quantum) * quantum
 
 

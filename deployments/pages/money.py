@@ -72,9 +72,7 @@ class MoneyBar:
 def money_bar(run: DeploymentOverview, *, timing: Timing, quantum_seconds: int) -> MoneyBar:
     """Return the bar of a run; before a machine is rented at the highest price allowed."""
     budget = run.cost.budget_limit
-    hourly = run.cost.hourly or run.max_hourly_price
-    reserve = costs.cents_up(costs.reserve(hourly, timing=timing, quantum_seconds=quantum_seconds))
-    stop = max(Decimal(0), budget - reserve)
+    stop = stop_price(run, timing=timing, quantum_seconds=quantum_seconds)
     landing = run.status in LANDING
     likely = None if landing else likely_end(run, timing=timing, quantum_seconds=quantum_seconds)
     stop_percent = _percent(stop, budget)
@@ -94,6 +92,13 @@ def money_bar(run: DeploymentOverview, *, timing: Timing, quantum_seconds: int) 
         likely_label=_likely_label(low, high, before=stop_label_x - STOP_WIDTH),
         stop_label_x=max(STOP_WIDTH, stop_label_x),
     )
+
+
+def stop_price(run: DeploymentOverview, *, timing: Timing, quantum_seconds: int) -> Decimal:
+    """Return what may be spent before training stops: the budget less what a landing costs."""
+    hourly = run.cost.hourly or run.max_hourly_price
+    reserve = costs.cents_up(costs.reserve(hourly, timing=timing, quantum_seconds=quantum_seconds))
+    return max(Decimal(0), run.cost.budget_limit - reserve)
 
 
 def likely_end(run: DeploymentOverview, *, timing: Timing, quantum_seconds: int) -> Likely | None:

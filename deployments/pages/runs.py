@@ -4,16 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from functools import reduce
 from operator import or_
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.core.paginator import Page, Paginator
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -22,8 +20,8 @@ from django.views.decorators.http import require_safe
 
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import clouds, overview
-from deployments.models import Deployment, Machine, Metric
+from deployments import clouds, overview, spending
+from deployments.models import Deployment, Metric
 from deployments.models.deployments import TERMINAL
 from deployments.overview import DeploymentOverview
 from deployments.pages import answers, charts, context, machine_facts, status_words
@@ -63,8 +61,9 @@ def runs(request: HttpRequest) -> HttpResponse:
         return render(request, "deployments/first_visit.html", _first_steps(user))
     form = RunFilter(request.GET)
     rows = _rows_block(request, user)
-    spent = _spent_this_month(user, now=database_now())
-    shown = {"form": form, "rows": rows, "spent": spent, "month": timezone.localtime()}
+    month = timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    spent = spending.spent_since(user, month, now=database_now())
+    shown = {"form": form, "rows": rows, "spent": spent, "month": month}
     return render(request, "deployments/runs.html", shown)
 
 
@@ -205,13 +204,3 @@ def _newest_eval_losses(deployments: Iterable[Deployment]) -> dict[UUID, float]:
     rows = Metric.objects.filter(job__in=jobs, name=EVAL_LOSS).order_by("step")
     pairs = rows.values_list("job_id", "value")
     return {job: value for job, value in pairs if value is not None}
-
-
-def _spent_this_month(user: User, *, now: datetime) -> Decimal:
-    """Return what the machines asked for since the first of the month have cost so far."""
-    begin = timezone.localtime(now).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    mine = Machine.objects.filter(deployment__user=user, requested_at__gte=begin)
-    closed: dict[str, Any] = mine.aggregate(billed=Sum("billed_usd"))
-    running = [m for m in context.living_machines(user) if m.requested_at >= begin]
-    open_ = sum((m.accrued_usd(now) for m in running if m.billed_usd is None), Decimal(0))
-    return (closed["billed"] or Decimal(0)) + open_
