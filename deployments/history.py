@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Max, OuterRef, QuerySet, Subquery
 
-from deployments.models import Deployment, LogLine, Metric, RunState, TrainingJob
+from deployments.models import Deployment, LogLine, Metric, MetricBucket, RunState, TrainingJob
 
 # Every trainer of ours reports it at every logged step.
 STEP_METRIC = "train/loss"
@@ -45,16 +45,16 @@ class Pace:
 def latest_metrics(job_id: UUID) -> dict[str, MetricPoint]:
     """Return the newest value of each metric by name; the first hundred names. Two queries."""
     newest = dict(
-        Metric.objects.filter(job=job_id)
+        MetricBucket.objects.filter(job=job_id)
         .order_by("name")
         .values_list("name")
-        .annotate(newest_step=Max("step"))[:MAX_NAMES]
+        .annotate(newest=Max("start"))[:MAX_NAMES]
     )
-    rows = Metric.objects.filter(job=job_id, name__in=newest, step__in=set(newest.values()))
-    # Several rows of a name may be found, by the last step of another; its own last one stays.
+    rows = MetricBucket.objects.filter(job=job_id, name__in=newest, start__in=set(newest.values()))
+    # Several rows of a name may be found, by the start of another's; its own newest one stays.
     return {
-        row.name: MetricPoint(value=row.value, step=row.step, at=row.at)
-        for row in rows.order_by("name", "step")
+        row.name: MetricPoint(value=row.last, step=row.last_step, at=row.last_at)
+        for row in rows.order_by("name", "start")
     }
 
 

@@ -5,32 +5,36 @@ checked, times are ours (F42, T3).
 """
 
 import json
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
+from core.database import retried
 from core.time import database_now
-from deployments.models import Checkpoint, Deployment, LogLine, Machine, Metric, RunState
+from deployments import metric_rows
+from deployments.event_values import (
+    MAX_STEP,
+    MAX_VALUES,
+    JsonObject,
+    MetricValues,
+    finite,
+    metric_values,
+    whole,
+)
+from deployments.models import Checkpoint, Deployment, LogLine, Machine, RunState
 
 MAX_LINE_BYTES = 65536
-MAX_VALUES = 100
 MAX_PUSHED_EVENTS = 500
 MAX_DEPTH = 8
 MAX_OBJECT_BYTES = 16384
-MAX_STEP = 2**31 - 1
-METRIC_NAME = re.compile(r"[A-Za-z0-9_./@%:-]{1,100}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 LEVELS = frozenset({"debug", "info", "warning", "error"})
 REQUESTS = frozenset({"dataset", "base_model"})
 # What somebody must act upon.
 URGENT = frozenset({"request", "exit"})
-JsonObject = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,14 @@ def parse_lines(chunk: bytes) -> tuple[list[JsonObject], int]:
             event = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict) and _whole(event.get("seq")) is not None:
+        if isinstance(event, dict) and whole(event.get("seq")) is not None:
             events.append(event)
     return events, end
 
 
 def ingest(
     machine: Machine,
-    events: Iterable[JsonObject],
+    events: Sequence[JsonObject],
     *,
     log_offset: int | None = None,
     without_gap: bool = False,
@@ -77,33 +81,43 @@ def ingest(
     the pull alone, so a push never makes it pass over a line. ``without_gap`` stops at the first
     number that is missing: a pushed batch may have overtaken another one, whose events would
     otherwise be lost. The pull needs no such care: it reads the file from its start.
+
+    Done again while the database is away (F76): each try begins from what is known by then.
     """
     now = database_now()
-    with transaction.atomic():
+
+    def take() -> Taken:
         run, _ = RunState.objects.select_for_update().get_or_create(machine=machine)
         before = run.accepted_through
         new = sorted(
-            (event for event in events if (_whole(event.get("seq")) or 0) > before),
+            (event for event in events if (whole(event.get("seq")) or 0) > before),
             key=lambda event: int(event["seq"]),
         )
         taken = 0
+        told: MetricValues = {}
         for event in new:
             if int(event["seq"]) <= run.accepted_through:
                 continue
             if without_gap and int(event["seq"]) > run.accepted_through + 1:
                 break
             run.accepted_through = int(event["seq"])
+            for key, value in metric_values(event, step=run.step).items():
+                # The first word about a metric at a step counts (I10).
+                told.setdefault(key, value)
             handler = _HANDLERS.get(_word(event.get("kind")))
             if handler is not None:
                 handler(machine, run, event, now)
             taken += 1
+        metric_rows.keep(machine, told, at=now)
         if log_offset is not None:
             run.log_offset = max(run.log_offset, log_offset)
         if taken:
             run.news_at = now
             run.silent_seconds = 0
         run.save()
-    return Taken(accepted_through=run.accepted_through, new_events=taken)
+        return Taken(accepted_through=run.accepted_through, new_events=taken)
+
+    return retried(take)
 
 
 def ingest_pushed(machine: Machine, sent: Sequence[object]) -> Taken:
@@ -115,7 +129,7 @@ def ingest_pushed(machine: Machine, sent: Sequence[object]) -> Taken:
     events = [
         event
         for event in sent[:MAX_PUSHED_EVENTS]
-        if isinstance(event, dict) and _whole(event.get("seq")) is not None
+        if isinstance(event, dict) and whole(event.get("seq")) is not None
     ]
     taken = ingest(machine, events, without_gap=True)
     if taken.new_events and any(_word(event.get("kind")) in URGENT for event in events):
@@ -145,39 +159,16 @@ def _log(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> N
     )
 
 
-def _metrics(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
-    _progress(machine, run, event, now)
-    step, values = _whole(event.get("step"), limit=MAX_STEP), event.get("values")
-    if step is None or not isinstance(values, dict):
-        return
-    job = machine.deployment.job
-    # I10: a later machine may overwrite what it trains again; a machine never itself.
-    told = set(
-        Metric.objects.filter(job=job, machine=machine, step=step).values_list("name", flat=True)
-    )
-    rows = [
-        Metric(job=job, machine=machine, name=name, step=step, value=_finite(value), at=now)
-        for name, value in list(values.items())[:MAX_VALUES]
-        if METRIC_NAME.fullmatch(name) and name not in told
-    ]
-    Metric.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["job", "name", "step"],
-        update_fields=["machine", "value", "at"],
-    )
-
-
 def _progress(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
-    step = _whole(event.get("step"), limit=MAX_STEP)
-    total = _whole(event.get("total_steps"), limit=MAX_STEP)
+    step = whole(event.get("step"), limit=MAX_STEP)
+    total = whole(event.get("total_steps"), limit=MAX_STEP)
     if step is not None and step != run.step:
         run.step = step
         run.stepped_at = now
         run.first_step_at = run.first_step_at or now
     if total is not None:
         run.total_steps = total
-    epoch = _finite(event.get("epoch"))
+    epoch = finite(event.get("epoch"))
     if epoch is not None:
         run.epoch = epoch
 
@@ -191,7 +182,7 @@ def _environment(machine: Machine, run: RunState, event: JsonObject, now: dateti
 
 
 def _checkpoint(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
-    step = _whole(event.get("step"), limit=MAX_STEP)
+    step = whole(event.get("step"), limit=MAX_STEP)
     if step is None:
         return
     Checkpoint.objects.update_or_create(
@@ -200,7 +191,7 @@ def _checkpoint(machine: Machine, run: RunState, event: JsonObject, now: datetim
         defaults={
             "job": machine.deployment.job,
             "path": _text(event.get("path"), limit=300),
-            "size_bytes": _whole(event.get("size_bytes")) or 0,
+            "size_bytes": whole(event.get("size_bytes")) or 0,
             "files": listed_files(event.get("files")),
             "at": now,
         },
@@ -226,7 +217,7 @@ def _exit(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> 
     outcome = _word(event.get("outcome"))
     run.exit = {
         "outcome": outcome if outcome in ("completed", "stopped", "failed") else "failed",
-        "exit_code": _whole(event.get("exit_code")),
+        "exit_code": whole(event.get("exit_code")),
         "has_adapter": event.get("has_adapter") is True,
         "error_code": _text(event.get("error_code"), limit=40),
     }
@@ -236,7 +227,7 @@ Handler = Callable[[Machine, RunState, JsonObject, datetime], None]
 _HANDLERS: dict[str, Handler] = {
     "phase": _phase,
     "log": _log,
-    "metrics": _metrics,
+    "metrics": _progress,
     "progress": _progress,
     "heartbeat": _heartbeat,
     "environment": _environment,
@@ -255,27 +246,11 @@ def listed_files(value: object) -> list[dict[str, object]]:
     for item in value[:200]:
         if not isinstance(item, dict):
             continue
-        size, digest = _whole(item.get("size")), _word(item.get("sha256"))
+        size, digest = whole(item.get("size")), _word(item.get("sha256"))
         if size is not None and SHA256.fullmatch(digest):
             name = _text(item.get("name"), limit=200)
             files.append({"name": name, "size": size, "sha256": digest})
     return files
-
-
-def _whole(value: object, *, limit: int = 2**53) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= limit else None
-
-
-def _finite(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _word(value: object) -> str:
@@ -313,6 +288,6 @@ def _plain(value: object, *, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _text(value, limit=2000)
     if isinstance(value, float):
-        return _finite(value)
+        return finite(value)
     fits = isinstance(value, int) and abs(value) < 2**63
     return value if fits else None

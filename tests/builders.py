@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from core import tokens
 from datasets.models import Dataset
 from datasets.services import create_dataset
-from deployments import recipes
+from deployments import metric_rows, recipes
 from deployments.models import (
     Artifact,
     Checkpoint,
@@ -192,7 +192,9 @@ def make_metric(machine: Machine | None = None, **fields: Any) -> Metric:
     """Make one value of ``train/loss`` at step 1, told at NOON."""
     rented = machine or make_machine()
     values = {"name": "train/loss", "step": 1, "value": 2.0, "at": NOON} | fields
-    return Metric.objects.create(job=rented.deployment.job, machine=rented, **values)
+    kept = Metric.objects.create(job=rented.deployment.job, machine=rented, **values)
+    metric_rows.rebuild_buckets(kept.job_id)
+    return kept
 
 
 def make_log_line(machine: Machine | None = None, **fields: Any) -> LogLine:

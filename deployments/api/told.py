@@ -16,8 +16,8 @@ from deployments import history
 from deployments.api.answers import LogLineAnswer, LogPageAnswer
 from deployments.api.common import own_job
 from deployments.api.inputs import choice_parameter, whole_parameter
+from deployments.event_values import METRIC_NAME
 from deployments.models import RunState, TrainingJob
-from deployments.run_log import METRIC_NAME
 
 JOB_ID = id_parameter("job_id")
 DEFAULT_LINES = 100

@@ -5,7 +5,7 @@ from deployments.models.deployments import Deployment, Event, Machine
 from deployments.models.drafts import Draft
 from deployments.models.jobs import TrainingJob
 from deployments.models.recipes import TrainingConfig
-from deployments.models.runs import Artifact, Checkpoint, LogLine, Metric, RunState
+from deployments.models.runs import Artifact, Checkpoint, LogLine, Metric, MetricBucket, RunState
 from deployments.models.tokens import MachineToken
 from deployments.models.workers import WorkerHeartbeat
 
@@ -20,6 +20,7 @@ __all__ = [
     "Machine",
     "MachineToken",
     "Metric",
+    "MetricBucket",
     "PacerSlot",
     "RunState",
     "Stray",

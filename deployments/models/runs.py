@@ -73,6 +73,42 @@ class Metric(models.Model):
         return f"{self.name} = {self.value} at step {self.step}"
 
 
+class MetricBucket(models.Model):
+    """What a range of steps told of one metric, for drawing; worked out from ``Metric`` rows.
+
+    Written by ``metric_rows`` in the transaction that writes those. All buckets of a (job, name)
+    have one ``width``, which doubles when they become too many (``bucketing``).
+    """
+
+    job = models.ForeignKey(
+        "deployments.TrainingJob", on_delete=models.CASCADE, related_name="metric_buckets"
+    )
+    name = models.CharField(max_length=100)
+    start = models.PositiveIntegerField()
+    width = models.PositiveIntegerField()
+    count = models.PositiveIntegerField()
+    total = models.FloatField()
+    low = models.FloatField(null=True)
+    low_step = models.PositiveIntegerField(null=True)
+    high = models.FloatField(null=True)
+    high_step = models.PositiveIntegerField(null=True)
+    last = models.FloatField(null=True)
+    last_step = models.PositiveIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        """One bucket at a place; the constraint's index reads a series in order."""
+
+        db_table = "metric_buckets"
+        ordering = ["name", "start"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "name", "start"], name="one_bucket_at_a_start")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}, steps {self.start} to {self.start + self.width - 1}"
+
+
 class LogLine(models.Model):
     """One line of the run log, kept for good."""
 

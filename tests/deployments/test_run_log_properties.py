@@ -8,8 +8,9 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deployments.event_values import METRIC_NAME
 from deployments.models import LogLine, Machine, Metric, RunState
-from deployments.run_log import METRIC_NAME, ingest, parse_lines
+from deployments.run_log import ingest, parse_lines
 from tests import builders
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import costs
+from deployments import costs, metric_rows
 from deployments.models import CloudSnapshot, Deployment, Machine, Metric, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
 from tests import builders
@@ -147,6 +147,7 @@ def training_told(rented: Machine, *, steps: int, seed: int = 3, diverges: bool 
             for name, value in told.items()
         ]
     Metric.objects.bulk_create(rows)
+    metric_rows.rebuild_buckets(rented.deployment.job_id)
     builders.make_run_state(
         rented,
         accepted_through=1204,
