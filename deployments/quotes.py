@@ -1,6 +1,6 @@
-"""Which offers a request allows, and up to which hourly price (pure)."""
+"""Which offers a request allows, in which order and up to which hourly price (pure)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -8,6 +8,29 @@ from core.errors import InvalidInputError
 from deployments.providers.base import Offer
 
 AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A kind of machine that a user accepts, and the most it may cost an hour."""
+
+    instance_type: str = AUTO
+    region: str = AUTO
+    max_hourly_price_usd: Decimal | None = None
+
+    def allows(self, offer: Offer) -> bool:
+        """Say whether the offer is of this kind.
+
+        Training uses one GPU, so a machine with several is never rented: the rest would idle,
+        billed.
+        """
+        limit = self.max_hourly_price_usd
+        return (
+            offer.gpu_count == 1
+            and self.instance_type in (AUTO, offer.instance_type)
+            and self.region in (AUTO, offer.region)
+            and (limit is None or offer.hourly_price_usd <= limit)
+        )
 
 
 @dataclass(frozen=True)
@@ -19,49 +42,45 @@ class Quote:
 
 
 def allowed_offers(
-    offers: Iterable[Offer], *, instance_type: str, region: str, max_hourly_price: Decimal | None
+    offers: Iterable[Offer], wishes: Sequence[Wish], *, avoided_regions: Collection[str] = ()
 ) -> list[Offer]:
-    """Return the offers a request allows, free or not, cheapest first; "auto" allows any.
+    """Return the offers that a request allows, free or not, each once.
 
-    Training uses one GPU, so a machine with several is never rented: the rest would idle, billed.
+    In the order of the wishes, since a fallback is for when the wish before it is refused; within
+    a wish the cheapest comes first, of equal ones those outside the avoided regions.
     """
-    return sorted(
-        (
-            offer
-            for offer in offers
-            if offer.gpu_count == 1
-            and instance_type in (AUTO, offer.instance_type)
-            and region in (AUTO, offer.region)
-            and (max_hourly_price is None or offer.hourly_price_usd <= max_hourly_price)
+    cheapest_first = sorted(
+        offers,
+        key=lambda offer: (
+            offer.hourly_price_usd,
+            offer.region in avoided_regions,
+            offer.instance_type,
+            offer.region,
         ),
-        key=lambda offer: (offer.hourly_price_usd, offer.instance_type, offer.region),
     )
+    allowed: dict[Offer, None] = {}
+    for wish in wishes:
+        allowed.update(dict.fromkeys(offer for offer in cheapest_first if wish.allows(offer)))
+    return list(allowed)
 
 
-def choose(
-    offers: list[Offer],
-    *,
-    instance_type: str,
-    region: str,
-    max_hourly_price: Decimal | None,
-) -> Quote:
-    """Return the cheapest allowed offer, a free one before a sold-out one.
+def choose(offers: list[Offer], wish: Wish) -> Quote:
+    """Return the cheapest offer of a kind, a free one before a sold-out one.
 
     Clouds list a type only where it is free, so a type may be asked for in any region that exists:
     it is then waited for. Without a limit of the user's own, the price seen now is the limit:
     Slipway never moves to a dearer type by itself.
     Raises: InvalidInputError naming what no offer matches.
     """
-    _check_type(offers, instance_type=instance_type)
-    _check_region(offers, region=region)
-    anywhere = allowed_offers(
-        offers, instance_type=instance_type, region=AUTO, max_hourly_price=max_hourly_price
-    )
+    _check_type(offers, instance_type=wish.instance_type)
+    _check_region(offers, region=wish.region)
+    anywhere = allowed_offers(offers, [replace(wish, region=AUTO)])
     if not anywhere:
-        raise _too_dear(offers, instance_type=instance_type, limit=max_hourly_price)
-    free = [o for o in anywhere if o.available and region in (AUTO, o.region)]
-    offer = free[0] if free else replace(anywhere[0], region=region, available=False)
-    return Quote(offer=offer, max_hourly_price_usd=max_hourly_price or offer.hourly_price_usd)
+        raise _too_dear(offers, wish)
+    free = [o for o in anywhere if o.available and wish.region in (AUTO, o.region)]
+    offer = free[0] if free else replace(anywhere[0], region=wish.region, available=False)
+    limit = wish.max_hourly_price_usd or offer.hourly_price_usd
+    return Quote(offer=offer, max_hourly_price_usd=limit)
 
 
 def _check_type(offers: list[Offer], *, instance_type: str) -> None:
@@ -91,10 +110,8 @@ def _check_region(offers: list[Offer], *, region: str) -> None:
         )
 
 
-def _too_dear(
-    offers: list[Offer], *, instance_type: str, limit: Decimal | None
-) -> InvalidInputError:
-    dearer = allowed_offers(offers, instance_type=instance_type, region=AUTO, max_hourly_price=None)
+def _too_dear(offers: list[Offer], wish: Wish) -> InvalidInputError:
+    dearer = allowed_offers(offers, [Wish(wish.instance_type)])
     if not dearer:
         return InvalidInputError(
             "The cloud offers no machine with one GPU now.",
@@ -102,7 +119,7 @@ def _too_dear(
             code="E_CAPACITY",
         )
     return InvalidInputError(
-        f"Nothing is offered at {limit} USD an hour or less.",
+        f"Nothing is offered at {wish.max_hourly_price_usd} USD an hour or less.",
         remedy=f"The cheapest is {dearer[0].instance_type} at {dearer[0].hourly_price_usd:.2f}.",
         param="max_hourly_price",
     )

@@ -145,6 +145,8 @@ def _overdue(machine: Machine, *, now: datetime, timing: Timing) -> str:
         return "its deployment is over"
     if machine.end_wanted_at is not None and now >= machine.end_wanted_at + OVERDUE:
         return "its end was wanted and is overdue"
+    if d.kept_until is not None and now >= d.kept_until + OVERDUE:
+        return "it was kept for a look, and that time is over"
     if d.desired == Desired.STOP and _stop_is_overdue(d, now=now, timing=timing):
         return "a stop was asked for and nobody acted on it"
     spent = sum((m.accrued_usd(now) for m in d.machines.all()), Decimal(0))

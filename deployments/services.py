@@ -1,7 +1,7 @@
 """What people ask for: keep a config, deploy it, stop it. Views call these and nothing deeper."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,12 +19,22 @@ from deployments import base_models, clouds, costs, quotes, recipes
 from deployments.models import CloudSnapshot, Deployment, Event, TrainingConfig, TrainingJob
 from deployments.models.deployments import TERMINAL, Desired, Status
 from deployments.providers.base import Offer
+from deployments.quotes import Wish
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import entry_for
 
 AUTO = "auto"
 DEFAULT_MAX_HOURS = Decimal(24)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """What to try when the machine asked for is refused for capacity; in the order given."""
+
+    platform: str
+    instance_type: str = AUTO
+    region: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,8 @@ class DeployRequest:
     wait_for_capacity_minutes: int = 30
     max_hourly_price: Decimal | None = None
     max_attempts: int = 2
+    fallbacks: tuple[Fallback, ...] = ()
+    keep_on_failure_minutes: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,13 +121,12 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
     entry = _key(user, platform)
     _check_reachability(platform)
     provider = clouds.provider_for(entry)
+    offers = provider.offers()
     quote = quotes.choose(
-        provider.offers(),
-        instance_type=request.instance_type,
-        region=request.region,
-        max_hourly_price=request.max_hourly_price,
+        offers, Wish(request.instance_type, request.region, request.max_hourly_price)
     )
     _check_budget(budget, quote.offer)
+    fallbacks = _frozen_fallbacks(platform, request, offers=offers, budget=budget)
     if request.ssh_key_name:
         provider.ssh_public_key(request.ssh_key_name)
     return _create(
@@ -127,6 +138,7 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
         entry=entry,
         budget=budget,
         max_hourly_price=quote.max_hourly_price_usd,
+        fallbacks=fallbacks,
     )
 
 
@@ -182,6 +194,34 @@ def _budget(request: DeployRequest, config: TrainingConfig) -> Decimal:
             param="budget_limit",
         )
     return budget
+
+
+def _frozen_fallbacks(
+    platform: str, request: DeployRequest, *, offers: list[Offer], budget: Decimal
+) -> list[dict[str, str]]:
+    """Return the fallbacks, each with the price it is offered at now: never more (F5, F13)."""
+    frozen = []
+    for number, fallback in enumerate(request.fallbacks):
+        _check_platform(fallback, platform=platform, number=number)
+        wish = Wish(fallback.instance_type, fallback.region, request.max_hourly_price)
+        try:
+            quote = quotes.choose(offers, wish)
+            _check_budget(budget, quote.offer)
+        except InvalidInputError as error:
+            error.param = f"fallbacks.{number}.{error.param}" if error.param else "fallbacks"
+            raise
+        limit = str(quote.max_hourly_price_usd)
+        frozen.append(asdict(fallback) | {"max_hourly_price": limit})
+    return frozen
+
+
+def _check_platform(fallback: Fallback, *, platform: str, number: int) -> None:
+    if fallback.platform != platform:
+        raise InvalidInputError(
+            f"A fallback to {fallback.platform} is not available in this version.",
+            remedy=f"Name machines of {platform} only.",
+            param=f"fallbacks.{number}.platform",
+        )
 
 
 def _key(user: User, platform: str) -> VaultEntry:
@@ -266,6 +306,7 @@ def _create(
     entry: VaultEntry,
     budget: Decimal,
     max_hourly_price: Decimal,
+    fallbacks: list[dict[str, str]],
 ) -> Deployment:
     now = database_now()
     name = request.name or config.name
@@ -293,12 +334,14 @@ def _create(
                 "instance_type": request.instance_type,
                 "region": request.region,
                 "ssh_key_name": request.ssh_key_name,
+                "fallbacks": fallbacks,
             },
             budget_limit=budget,
             max_hourly_price=max_hourly_price,
             max_hours=request.max_hours,
             max_attempts=request.max_attempts,
             wait_for_capacity_minutes=request.wait_for_capacity_minutes,
+            keep_on_failure_minutes=request.keep_on_failure_minutes,
             status=Status.QUEUED,
             status_since=now,
             created_at=now,

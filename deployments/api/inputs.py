@@ -8,16 +8,24 @@ from rest_framework.request import Request
 from core.errors import InvalidInputError
 from deployments.api.fields import DecimalText, JsonObject, StrictSerializer, Text, Whole
 from deployments.models import TrainingConfig
-from deployments.services import ConfigInput, DeployRequest
+from deployments.services import ConfigInput, DeployRequest, Fallback
 
 # Fields of API.md section 2 that this version cannot serve yet, each with the one value it takes.
 NEUTRAL: dict[str, object] = {
     "node_count": 1,
-    "fallbacks": [],
-    "keep_on_failure_minutes": 0,
     "resume_from": None,
 }
 MAX_WHOLE = 2**53
+MAX_FALLBACKS = 20
+MAX_KEPT_MINUTES = 1440
+
+
+class FallbackBody(StrictSerializer):
+    """What to try when the machine asked for is refused for capacity."""
+
+    platform = Text(max_length=20, help_text="The platform of the path, in this version.")
+    instance_type = Text(max_length=100, required=False, help_text='A type\'s name, or "auto".')
+    region = Text(max_length=100, required=False, help_text='A region\'s name, or "auto".')
 
 
 class DeployBody(StrictSerializer):
@@ -43,11 +51,17 @@ class DeployBody(StrictSerializer):
         help_text="A key registered at the cloud, added to the machine for your own log-in.",
     )
     fallbacks = serializers.ListField(
-        child=serializers.DictField(), required=False, help_text="Only [] in this version."
+        child=FallbackBody(),
+        required=False,
+        max_length=MAX_FALLBACKS,
+        help_text="Tried in this order, each at no more than it costs when you deploy.",
     )
     wait_for_capacity_minutes = Whole(min_value=0, max_value=10080, required=False)
     keep_on_failure_minutes = Whole(
-        min_value=0, required=False, help_text="Only 0 in this version."
+        min_value=0,
+        max_value=MAX_KEPT_MINUTES,
+        required=False,
+        help_text="How long a failed run's machine stays for you to look at. It bills meanwhile.",
     )
     max_hourly_price = DecimalText(max_digits=10, decimal_places=4, required=False, allow_null=True)
     max_attempts = Whole(min_value=1, max_value=10, required=False)
@@ -69,7 +83,8 @@ class DeployBody(StrictSerializer):
     def as_request(self) -> DeployRequest:
         """Return what the service takes; fields that were not sent keep its defaults."""
         given = {key: value for key, value in self.validated_data.items() if key not in NEUTRAL}
-        return DeployRequest(**given)
+        fallbacks = tuple(Fallback(**each) for each in given.pop("fallbacks", ()))
+        return DeployRequest(**given, fallbacks=fallbacks)
 
 
 class ConfigBody(StrictSerializer):

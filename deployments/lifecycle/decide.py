@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 
 from deployments import costs
 from deployments.lifecycle import faults
@@ -11,6 +10,7 @@ from deployments.lifecycle.attention import attention
 from deployments.lifecycle.ending import end_machines, lead_to_end, terminating
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.knowledge import boot_looked_seconds, machine_fault, settle
+from deployments.lifecycle.limits import landing_seconds, limit_reached
 from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import Deployment, Desired, LaunchState, Machine, Status
 from deployments.models.runs import RunState
@@ -50,7 +50,7 @@ def _stop_if_asked(s: Situation) -> Action | None:
 def _stop_for_money_or_time(s: Situation) -> Action | None:
     """F53, F54: act before the limit, keeping back what saving and ending will cost (D8)."""
     d = s.deployment
-    landing, why = _limit_reached(s)
+    landing, why = limit_reached(s)
     if why is None:
         return None
     if d.status == S.TRAINING:
@@ -64,40 +64,6 @@ def _stop_for_money_or_time(s: Situation) -> Action | None:
         # Money and time beat the adapter; the reason the run landed for stays the first to tell.
         why = d.error or faults.collect_timeout()
     return lead_to_end(s, _failed_or_cancelled(d), why)
-
-
-def _limit_reached(s: Situation) -> tuple[str, Fault | None]:
-    d = s.deployment
-    first = next((m for m in s.machines if m.may_live or m.billed_usd), None)
-    if first is None:
-        return "", None
-    if s.spent_usd + _kept_back(s) >= d.budget_limit:
-        return "budget", faults.over_budget(str(d.budget_limit))
-    if s.age(first.requested_at) < float(d.max_hours) * 3600:
-        return "", None
-    if d.status == S.COLLECTING and s.age(d.status_since) < _landing_seconds(s):
-        return "", None
-    return "deadline", faults.over_time(str(d.max_hours.normalize()))
-
-
-def _kept_back(s: Situation) -> Decimal:
-    """D8: what landing will cost from here on. What may not live needs no landing."""
-    machine = s.machine
-    if machine is None or not machine.may_live:
-        return Decimal(0)
-    collecting = s.deployment.status == S.COLLECTING
-    return costs.reserve(
-        machine.hourly_price,
-        timing=s.timing,
-        quantum_seconds=machine.billing_quantum_seconds,
-        save_seconds=0 if collecting else None,
-        collect_seconds=0 if collecting else None,
-    )
-
-
-def _landing_seconds(s: Situation) -> float:
-    """D8: how long saving and bringing home may take together."""
-    return s.timing.save_seconds + s.timing.collect_seconds
 
 
 def _queued(s: Situation) -> Action:
@@ -298,7 +264,7 @@ def _collecting(s: Situation) -> Action:
         return lead_to_end(s, _failed_or_cancelled(d), d.error or faults.no_adapter())
     # What finished by itself may take as long as money and time last.
     hurried = d.landing in ("stop", "budget", "deadline")
-    if hurried and s.age(d.status_since) >= _landing_seconds(s):
+    if hurried and s.age(d.status_since) >= landing_seconds(s):
         return lead_to_end(s, _failed_or_cancelled(d), d.error or faults.collect_timeout())
     if run is None or run.exit is None:
         # The agent was asked to save; it is followed until it has.

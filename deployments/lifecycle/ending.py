@@ -1,11 +1,14 @@
 """Ending: every machine is asked to end and proven gone, then the outcome is shown (D3)."""
 
+from datetime import timedelta
+
 from deployments import costs
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.faults import Fault
-from deployments.lifecycle.knowledge import proof, proven_gone, settle
+from deployments.lifecycle.knowledge import machine_fault, proof, proven_gone, settle
+from deployments.lifecycle.limits import limit_reached
 from deployments.lifecycle.situation import Situation
-from deployments.models.deployments import LaunchState, Machine, Status
+from deployments.models.deployments import Desired, LaunchState, Machine, Status
 
 S = Status
 
@@ -14,18 +17,53 @@ def lead_to_end(s: Situation, outcome: Status, why: Fault | None, *, message: st
     """Lead to the end: the outcome is written now, shown once every machine is proven gone."""
     machine = s.machine
     wanted = machine is not None and machine.may_live and machine.end_wanted_at is None
+    told = message or (why["message"] if why else "Ending the machine.")
+    changes: dict[str, object] = {"outcome": outcome, "error": why}
+    if machine is not None and outcome == S.FAILED and _may_be_kept(s, machine):
+        until = s.now + timedelta(minutes=s.deployment.keep_on_failure_minutes)
+        return Record(
+            "kept",
+            f"{told} {machine.name} is kept until {until:%H:%M} UTC so that you can look. "
+            "It bills until it is gone.",
+            to=S.TERMINATING,
+            deployment=changes | {"kept_until": until},
+        )
     return Record(
         "ending",
-        message or (why["message"] if why else "Ending the machine."),
+        told,
         to=S.TERMINATING,
-        deployment={"outcome": outcome, "error": why},
+        deployment=changes,
         machine=machine if wanted else None,
         machine_changes={"end_wanted_at": s.now} if wanted else {},
     )
 
 
+def _may_be_kept(s: Situation, machine: Machine) -> bool:
+    """Only a machine that somebody can log in to, and never past a limit or against a wish."""
+    d = s.deployment
+    return (
+        d.keep_on_failure_minutes > 0
+        and d.desired == Desired.RUN
+        and machine.may_live
+        and machine.end_wanted_at is None
+        and machine.fault is None
+        and machine.login_at is not None
+        and machine_fault(s, machine) is None
+        and limit_reached(s)[1] is None
+    )
+
+
+def _kept(s: Situation) -> bool:
+    """Whether the failed run's machine still stays for its owner to look at."""
+    until, machine = s.deployment.kept_until, s.machine
+    in_time = until is not None and s.now < until
+    return in_time and machine is not None and _may_be_kept(s, machine)
+
+
 def terminating(s: Situation) -> Action:
     """End what may live; then write the final cost and show the outcome."""
+    if _kept(s):
+        return Rest(s.timing.poll_seconds)
     ending = end_machines(s)
     if ending is not None:
         return ending

@@ -13,7 +13,7 @@ from deployments import clouds, costs, quotes
 from deployments.lifecycle import faults
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.lease import Lease
-from deployments.models import CloudSnapshot, Machine, Stray
+from deployments.models import CloudSnapshot, Deployment, Machine, Stray
 from deployments.models.deployments import LaunchState, Status
 from deployments.providers.base import (
     Launched,
@@ -23,6 +23,7 @@ from deployments.providers.base import (
     ProviderError,
     Refused,
 )
+from deployments.quotes import Wish
 from deployments.remote import KeyPair, generate_key_pair
 from deployments.timing import Timing
 
@@ -96,14 +97,25 @@ def _best_offer(lease: Lease, offers: list[Offer]) -> Offer | None:
     # F26: after a bad machine, other regions come first.
     bad_regions = set(d.machines.filter(fault__isnull=False).values_list("region", flat=True))
     allowed = quotes.allowed_offers(
-        (offer for offer in offers if offer.available),
-        instance_type=str(d.config.get("instance_type", "auto")),
-        region=str(d.config.get("region", "auto")),
-        max_hourly_price=d.max_hourly_price,
+        (offer for offer in offers if offer.available), wishes(d), avoided_regions=bad_regions
     )
-    left = [o for o in allowed if (o.instance_type, o.region) not in refused]
-    left.sort(key=lambda o: (o.hourly_price_usd, o.region in bad_regions))
-    return left[0] if left else None
+    return next((o for o in allowed if (o.instance_type, o.region) not in refused), None)
+
+
+def wishes(deployment: Deployment) -> list[Wish]:
+    """Return the kinds of machine that were agreed to, at the prices of that moment (F13)."""
+    asked = deployment.config
+    return [
+        Wish(
+            str(asked.get("instance_type", quotes.AUTO)),
+            str(asked.get("region", quotes.AUTO)),
+            deployment.max_hourly_price,
+        ),
+        *(
+            Wish(each["instance_type"], each["region"], Decimal(each["max_hourly_price"]))
+            for each in asked.get("fallbacks", ())
+        ),
+    ]
 
 
 def _wait_for_capacity(lease: Lease) -> None:

@@ -66,7 +66,7 @@ class Deployment(models.Model):
     # The head machine's id at the cloud, under the replaced system's column name.
     deployment_id = models.CharField(max_length=100, blank=True, default="", db_index=True)
     url = models.CharField(max_length=300, blank=True, default="")
-    # The request as accepted: instance_type, region, limits.
+    # The request as accepted: instance_type, region, ssh_key_name, fallbacks with their prices.
     config = models.JSONField(default=dict)
 
     status = models.CharField(max_length=30, choices=Status, default=Status.QUEUED)
@@ -88,6 +88,9 @@ class Deployment(models.Model):
     max_hours = models.DecimalField(max_digits=6, decimal_places=2)
     max_attempts = models.PositiveSmallIntegerField(default=2)
     wait_for_capacity_minutes = models.PositiveIntegerField(default=30)
+    # How long the machine of a failed run stays for its owner to look at, and until when it does.
+    keep_on_failure_minutes = models.PositiveIntegerField(default=0)
+    kept_until = models.DateTimeField(null=True, blank=True)
 
     # A round of launches tries every allowed offer once; capacity is waited for between rounds.
     round_started_at = models.DateTimeField(null=True, blank=True)

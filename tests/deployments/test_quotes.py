@@ -8,7 +8,7 @@ import pytest
 from core.errors import InvalidInputError
 from deployments import quotes
 from deployments.providers.base import Offer
-from deployments.quotes import Quote
+from deployments.quotes import Quote, Wish
 
 
 def offer(instance_type: str, region: str, price: str, **fields: Any) -> Offer:
@@ -42,13 +42,11 @@ OFFERS = [EIGHT_H100, A100_EAST, A10_WEST, H100_SOLD_OUT, A10_EAST]
 
 
 def choose(offers: list[Offer] = OFFERS, **asked: Any) -> Quote:
-    values: dict[str, Any] = {"instance_type": "auto", "region": "auto", "max_hourly_price": None}
-    return quotes.choose(offers, **(values | asked))
+    return quotes.choose(offers, Wish(**asked))
 
 
 def allowed(**asked: Any) -> list[Offer]:
-    values: dict[str, Any] = {"instance_type": "auto", "region": "auto", "max_hourly_price": None}
-    return quotes.allowed_offers(OFFERS, **(values | asked))
+    return quotes.allowed_offers(OFFERS, [Wish(**asked)])
 
 
 def test_auto_allows_every_machine_with_one_gpu_cheapest_first() -> None:
@@ -58,16 +56,37 @@ def test_auto_allows_every_machine_with_one_gpu_cheapest_first() -> None:
 def test_type_region_and_price_narrow_what_is_allowed() -> None:
     assert allowed(instance_type="a10") == [A10_EAST, A10_WEST]
     assert allowed(region="east") == [A10_EAST, A100_EAST]
-    assert allowed(max_hourly_price=Decimal("1.29"))[-1] == A100_EAST
-    assert allowed(max_hourly_price=Decimal("0.74")) == []
+    assert allowed(max_hourly_price_usd=Decimal("1.29"))[-1] == A100_EAST
+    assert allowed(max_hourly_price_usd=Decimal("0.74")) == []
+
+
+def test_F13_a_fallback_comes_after_what_it_is_for_however_cheap_and_each_offer_once() -> None:
+    wishes = [Wish("a100"), Wish("auto", "east"), Wish("a10")]
+
+    assert quotes.allowed_offers(OFFERS, wishes) == [A100_EAST, A10_EAST, A10_WEST]
+
+
+def test_F13_a_fallback_has_a_limit_of_its_own() -> None:
+    wishes = [
+        Wish("a10", max_hourly_price_usd=Decimal("0.75")),
+        Wish("a100", max_hourly_price_usd=Decimal("1.28")),
+    ]
+
+    assert quotes.allowed_offers(OFFERS, wishes) == [A10_EAST, A10_WEST]
+
+
+def test_F26_a_region_to_avoid_comes_last_among_equal_prices_only() -> None:
+    found = quotes.allowed_offers(OFFERS, [Wish()], avoided_regions={"east"})
+
+    assert found == [A10_WEST, A10_EAST, A100_EAST, H100_SOLD_OUT]
 
 
 def test_the_cheapest_free_offer_is_chosen_and_its_price_is_the_limit() -> None:
-    assert choose() == Quote(offer=A10_EAST, max_hourly_price_usd=Decimal("0.75"))
+    assert choose() == Quote(A10_EAST, Decimal("0.75"))
 
 
 def test_F13_a_limit_of_the_users_own_is_kept() -> None:
-    assert choose(max_hourly_price=Decimal("2.00")).max_hourly_price_usd == Decimal("2.00")
+    assert choose(max_hourly_price_usd=Decimal("2.00")).max_hourly_price_usd == Decimal("2.00")
 
 
 def test_a_free_dearer_offer_comes_before_a_cheaper_one_that_is_sold_out() -> None:
@@ -89,7 +108,7 @@ def test_R2_a_type_that_is_sold_out_may_be_waited_for_at_its_price() -> None:
         ({"instance_type": "gb300"}, "instance_type", "a10, a100, h100"),
         ({"instance_type": "8x_h100"}, "instance_type", "one GPU"),
         ({"region": "moon"}, "region", "east, west"),
-        ({"max_hourly_price": Decimal("0.10")}, "max_hourly_price", "a10 at 0.75"),
+        ({"max_hourly_price_usd": Decimal("0.10")}, "max_hourly_price", "a10 at 0.75"),
     ],
 )
 def test_F5_what_nothing_matches_is_refused_by_name_with_what_there_is(

@@ -72,8 +72,8 @@ def test_every_field_reaches_the_deployment(user: User, body: dict[str, Any]) ->
         "max_attempts": 3,
         "ssh_key_name": None,
         "node_count": 1,
-        "fallbacks": [],
-        "keep_on_failure_minutes": 0,
+        "fallbacks": [{"platform": "lambda", "instance_type": "gpu_1x_a10", "region": "auto"}],
+        "keep_on_failure_minutes": 15,
         "resume_from": None,
     }
 
@@ -89,6 +89,10 @@ def test_every_field_reaches_the_deployment(user: User, body: dict[str, Any]) ->
     assert deployment.max_attempts == 3
     assert deployment.config["instance_type"] == "gpu_1x_a10"
     assert deployment.config["region"] == "us-east-1"
+    assert deployment.keep_on_failure_minutes == 15
+    (fallback,) = deployment.config["fallbacks"]
+    assert fallback["instance_type"] == "gpu_1x_a10"
+    assert Decimal(fallback["max_hourly_price"]) == Decimal("2.0075")
 
 
 def test_a_users_own_ssh_key_must_be_registered_at_the_cloud(
@@ -99,6 +103,23 @@ def test_a_users_own_ssh_key_must_be_registered_at_the_cloud(
     response = Caller(user).post("training/deploy/lambda", body | {"ssh_key_name": "my laptop"})
 
     assert error_of(response, status=502)["code"] == "E_SSH_KEY"
+    assert not Deployment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fallback", "param"),
+    [
+        ({"platform": "runpod"}, "fallbacks.0.platform"),
+        ({"platform": "lambda", "instance_type": "gpu_1x_moon"}, "fallbacks.0.instance_type"),
+        ({"platform": "lambda", "region": "moon-1"}, "fallbacks.0.region"),
+    ],
+)
+def test_F13_a_fallback_that_nothing_matches_is_refused_where_it_stands(
+    user: User, body: dict[str, Any], fallback: dict[str, str], param: str
+) -> None:
+    response = Caller(user).post("training/deploy/lambda", body | {"fallbacks": [fallback]})
+
+    assert error_of(response, status=400)["param"] == param
     assert not Deployment.objects.exists()
 
 
@@ -115,8 +136,6 @@ def test_an_unknown_field_is_refused_by_name(user: User, body: dict[str, Any]) -
     ("field", "value"),
     [
         ("node_count", 2),
-        ("fallbacks", [{"platform": "runpod"}]),
-        ("keep_on_failure_minutes", 10),
         ("resume_from", "0e4b7b4a-5b0f-4f0e-a6a5-5a3c4f1c2b7d"),
     ],
 )
@@ -170,7 +189,12 @@ def test_what_this_version_cannot_do_is_refused_with_the_remedy(
         ("node_count", 0),
         ("node_count", "1"),
         ("fallbacks", {}),
+        ("fallbacks", ["gpu_1x_a10"]),
+        ("fallbacks", [{"instance_type": "gpu_1x_a10"}]),
+        ("fallbacks", [{"platform": "lambda", "type": "gpu_1x_a10"}]),
+        ("fallbacks", [{"platform": "lambda"}] * 21),
         ("keep_on_failure_minutes", -1),
+        ("keep_on_failure_minutes", 1441),
         ("resume_from", 1),
     ],
 )

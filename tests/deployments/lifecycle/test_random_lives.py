@@ -50,6 +50,7 @@ class Script:
     budget: Decimal
     wait_minutes: int
     attempts: int
+    keep_minutes: int
     # A stop after so many steps, and whether it saves.
     stop: tuple[int, bool] | None
     # After so many steps the newest machine that lives becomes this; None: it vanishes.
@@ -111,6 +112,7 @@ scripts = st.builds(
     budget=st.sampled_from([Decimal("0.30"), Decimal("0.60"), Decimal("10.00")]),
     wait_minutes=st.sampled_from([0, 5]),
     attempts=st.integers(1, 3),
+    keep_minutes=st.sampled_from([0, 0, 2, 30]),
     stop=st.none() | st.tuples(st.integers(0, 40), st.booleans()),
     turns=st.none()
     | st.tuples(
@@ -128,6 +130,7 @@ def live(world: World, script: Script) -> None:
         budget_limit=script.budget,
         wait_for_capacity_minutes=script.wait_minutes,
         max_attempts=script.attempts,
+        keep_on_failure_minutes=script.keep_minutes,
         max_hours=Decimal("0.2"),
     )
     begun_at = world.clock.now

@@ -1,0 +1,46 @@
+"""Money and time: when a run must land, and what the landing will cost (D8). Pure."""
+
+from decimal import Decimal
+
+from deployments import costs
+from deployments.lifecycle import faults
+from deployments.lifecycle.faults import Fault
+from deployments.lifecycle.situation import Situation
+from deployments.models.deployments import Status
+
+S = Status
+
+
+def limit_reached(s: Situation) -> tuple[str, Fault | None]:
+    """Return which limit is reached, "budget" or "deadline", and why; ("", None) for neither."""
+    d = s.deployment
+    first = next((m for m in s.machines if m.may_live or m.billed_usd), None)
+    if first is None:
+        return "", None
+    if s.spent_usd + kept_back(s) >= d.budget_limit:
+        return "budget", faults.over_budget(str(d.budget_limit))
+    if s.age(first.requested_at) < float(d.max_hours) * 3600:
+        return "", None
+    if d.status == S.COLLECTING and s.age(d.status_since) < landing_seconds(s):
+        return "", None
+    return "deadline", faults.over_time(str(d.max_hours.normalize()))
+
+
+def kept_back(s: Situation) -> Decimal:
+    """D8: what landing will cost from here on. What may not live needs no landing."""
+    machine = s.machine
+    if machine is None or not machine.may_live:
+        return Decimal(0)
+    collecting = s.deployment.status == S.COLLECTING
+    return costs.reserve(
+        machine.hourly_price,
+        timing=s.timing,
+        quantum_seconds=machine.billing_quantum_seconds,
+        save_seconds=0 if collecting else None,
+        collect_seconds=0 if collecting else None,
+    )
+
+
+def landing_seconds(s: Situation) -> float:
+    """D8: how long saving and bringing home may take together."""
+    return s.timing.save_seconds + s.timing.collect_seconds
