@@ -15,6 +15,8 @@ from datasets.findings import Finding, Severity, excerpt_of
 from datasets.reading import Report, Row
 
 ROLES = ("system", "user", "assistant")
+# The parts that the model learns to write; the others it only reads.
+LEARNT = ("assistant", "completion")
 CHAT = "chat"
 PROMPT_COMPLETION = "prompt_completion"
 # What other tools call a speaker.
@@ -37,6 +39,13 @@ class Form:
 
 _CHAT_FORM = Form(CHAT, {"messages": "messages"})
 _PAIR_FORM = Form(PROMPT_COMPLETION, {"prompt": "prompt", "completion": "completion"})
+
+
+def texts_of(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return a normalised row as (who, text): roles, or prompt and completion."""
+    if "messages" in content:
+        return [(message["role"], message["content"]) for message in content["messages"]]
+    return [(part, content[part]) for part in ("prompt", "completion")]
 
 
 def form_of_mapping(mapping: Mapping[str, Any]) -> Form:

@@ -45,6 +45,9 @@ class Dataset(models.Model):
     format = models.CharField(max_length=32, choices=Format, blank=True, default="")
     rows = models.PositiveIntegerField(default=0)
     tokens = models.PositiveBigIntegerField(null=True, blank=True, help_text="An estimate.")
+    row_lengths = models.JSONField(
+        null=True, blank=True, help_text="As datasets.lengths writes it; null if not measured."
+    )
     sha256 = models.CharField(max_length=64)
     size_bytes = models.PositiveBigIntegerField()
     storage_path = models.CharField(max_length=255)

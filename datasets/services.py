@@ -28,9 +28,12 @@ from core.time import database_now
 from datasets import formats, storage, validation
 from datasets.in_use import uses_of
 from datasets.models import Dataset, DownloadToken
+from datasets.lengths import LengthCounter, RowLengths
 
 TOKEN_LIFETIME = timedelta(hours=2)
 # Both formats serve supervised fine-tuning.
+# About a second's reading.
+MEASURED_AT_ONCE_BYTES = 20_000_000
 METHODS = ("sft",)
 
 
@@ -96,6 +99,7 @@ def check_dataset(dataset: Dataset) -> Dataset:
     # Unknown is shown as unknown: nothing was counted in data of no known form.
     dataset.tokens = outcome.tokens if outcome.format else None
     dataset.findings = outcome.findings.listed()
+    dataset.row_lengths = outcome.lengths.as_json() if outcome.is_ready else None
     dataset.finding_totals = outcome.findings.totals
     dataset.status = Dataset.Status.INVALID
     if stored is not None:
@@ -157,6 +161,23 @@ def normalised_file(dataset: Dataset) -> Path:
 
 def preview(dataset: Dataset, limit: int = 3) -> list[dict[str, Any]]:
     """Return the first normalised rows; none of a dataset that is not ready."""
+def row_lengths(dataset: Dataset) -> RowLengths | None:
+    """Return how long the rows are; None of data that is not ready or not measured.
+
+    Data from before lengths were kept is measured at the first look, if that is quick.
+    """
+    if dataset.row_lengths is None:
+        if not dataset.is_ready or dataset.normalised_size_bytes > MEASURED_AT_ONCE_BYTES:
+            return None
+        counter = LengthCounter()
+        with normalised_file(dataset).open(encoding="utf-8") as file:
+            for line in file:
+                validation.count_row(counter, json.loads(line))
+        dataset.row_lengths = counter.lengths().as_json()
+        dataset.save(update_fields=["row_lengths"])
+    return RowLengths.read(dataset.row_lengths)
+
+
     if not dataset.is_ready:
         return []
     with normalised_file(dataset).open(encoding="utf-8") as file:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from datasets import formats
 from datasets.findings import Finding, Findings, Severity, excerpt_of
+from datasets.lengths import LengthCounter, RowLengths
 from datasets.reading import Row, read_rows
 
 # One row to train on and one to measure with.
@@ -32,19 +33,24 @@ Write = Callable[[bytes], object]
 class Outcome:
     """What a check found. ``format`` is "" when the data has no form that is known.
 
-    ``rows`` counts the good ones. ``tokens`` is an estimate: UTF-8 bytes of all texts divided by
+    ``rows`` counts the good ones. ``lengths`` is an estimate: UTF-8 bytes of all texts divided by
     4, and 4 for each message's frame; the true number depends on the model's tokeniser.
     """
 
     findings: Findings
     format: str
     rows: int
-    tokens: int
+    lengths: RowLengths
 
     @property
     def is_ready(self) -> bool:
         """Whether the data can be trained on."""
         return not self.findings.has_errors
+
+    @property
+    def tokens(self) -> int:
+        """All tokens of the good rows."""
+        return self.lengths.tokens
 
 
 def check(file: BinaryIO, *, mapping: Mapping[str, Any] | None, write: Write) -> Outcome:
@@ -72,7 +78,7 @@ def check(file: BinaryIO, *, mapping: Mapping[str, Any] | None, write: Write) ->
         findings=findings,
         format=form.format if form is not None else "",
         rows=checked.rows,
-        tokens=checked.tokens,
+        lengths=checked.counter.lengths(),
     )
 
 
@@ -101,14 +107,14 @@ class _Checked:
         self._hashes: set[bytes] = set()
         self.seen = 0
         self.rows = 0
-        self.tokens = 0
+        self.counter = LengthCounter()
 
     def take(self, row: Row, content: Mapping[str, Any]) -> None:
         """Write a normalised row and count it."""
         encoded = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
         self._write(encoded + b"\n")
         self.rows += 1
-        self.tokens += _tokens(content)
+        count_row(self.counter, content)
         self._look_for_duplicate(row, encoded)
 
     def _look_for_duplicate(self, row: Row, encoded: bytes) -> None:
@@ -152,10 +158,11 @@ class _Checked:
             )
 
 
-def _tokens(content: Mapping[str, Any]) -> int:
-    messages = content.get("messages")
-    if messages is None:
-        texts = [content["prompt"], content["completion"]]
-    else:
-        texts = [message["content"] for message in messages]
-    return sum(len(text.encode()) // _BYTES_A_TOKEN + _TOKENS_A_MESSAGE for text in texts)
+def count_row(counter: LengthCounter, content: Mapping[str, Any]) -> None:
+    """Count the length of a normalised row, and what of it the model learns to write."""
+    texts = formats.texts_of(content)
+    tokens = [len(text.encode()) // _BYTES_A_TOKEN + _TOKENS_A_MESSAGE for _, text in texts]
+    learnt = (
+        length for (who, _), length in zip(texts, tokens, strict=True) if who in formats.LEARNT
+    )
+    counter.add(sum(tokens), answer_tokens=sum(learnt))

@@ -2,7 +2,6 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.errors import ConflictError, InvalidInputError, TooLargeError
 from core.lookups import get_owned
-from datasets import samples, services
+from datasets import formats, samples, services
 from datasets.findings import as_csv
 from datasets.models import Dataset
 from deployments import services as deployment_services
@@ -194,13 +193,9 @@ def _kind(code: str, found: list[dict[str, Any]], *, rows: int) -> FindingKind:
 
 def turns(row: dict[str, Any]) -> list[Turn]:
     """Return a normalised row as who says what; what the model learns to say is marked."""
-    if "messages" in row:
-        said: Iterable[tuple[str, str]] = ((m["role"], m["content"]) for m in row["messages"])
-    else:
-        said = (("prompt", row["prompt"]), ("completion", row["completion"]))
     return [
-        Turn(who.capitalize(), text, is_learnt=who in ("assistant", "completion"))
-        for who, text in said
+        Turn(who.capitalize(), text, is_learnt=who in formats.LEARNT)
+        for who, text in formats.texts_of(row)
     ]
 
 
