@@ -46,6 +46,7 @@ class ForeignLine:
     cloud: str
     console_url: str
     status: str
+    seen_for_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _limit(row: Machine, deployment: Deployment, run: DeploymentOverview, *, now
     return f"at {usd(stop)}, about {moment(by_price)}"
 
 
-def foreign_lines(accounts: Accounts) -> list[ForeignLine]:
+def foreign_lines(accounts: Accounts, *, now: datetime) -> list[ForeignLine]:
     """Return a line for each machine in the accounts that is not ours, the dearest first."""
     lines = [
         ForeignLine(
@@ -157,6 +158,7 @@ def foreign_lines(accounts: Accounts) -> list[ForeignLine]:
             cloud=clouds.capabilities(each.platform).label,
             console_url=clouds.capabilities(each.platform).console_url,
             status=each.status.capitalize(),
+            seen_for_seconds=(now - each.seen_since).total_seconds() if each.seen_since else None,
         )
         for each in accounts.foreign
     ]

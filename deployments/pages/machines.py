@@ -17,7 +17,8 @@ from core.time import database_now
 from deployments import accounts, clouds, spending
 from deployments.accounts import Account, Accounts
 from deployments.models import Machine
-from deployments.pages import answers, context, machine_lines
+from deployments.pages import answers, machine_lines
+from deployments.pages import context as top_bar
 from deployments.pages.answers import Block, member, page
 from deployments.pages.context import Burn
 from deployments.pages.machine_lines import BillingLine, ForeignLine, GoneLine, StrayLine
@@ -65,8 +66,9 @@ class MachinesPage:
 def machines(request: HttpRequest) -> HttpResponse:
     """Show what bills now, what is not ours, and what is proven gone."""
     shown = _read(member(request))
-    block = _block(request, shown)
-    return render(request, "deployments/machines.html", {"page": shown, "block": block})
+    # Not named "block": a template's blocks shadow that name.
+    context = {"page": shown, "all": _block(request, shown)}
+    return render(request, "deployments/machines.html", context)
 
 
 @page
@@ -109,13 +111,13 @@ def _block(request: HttpRequest, shown: MachinesPage) -> Block:
 
 def _read(user: User) -> MachinesPage:
     now = database_now()
-    living = context.living_machines(user)
+    living = top_bar.living_machines(user)
     billing = machine_lines.billing_lines(living, now=now)
     held = accounts.accounts_of(user, strays_since=now - GONE_FOR)
     strays = machine_lines.stray_lines(held)
     gone = Machine.objects.filter(deployment__user=user, gone_at__gte=now - GONE_FOR)
     newest = gone.select_related("deployment").order_by("-gone_at", "-pk")[:GONE_SHOWN]
-    burn = context.burn(user, living, now=now)
+    burn = top_bar.burn(user, living, now=now)
     reading, is_bad = _reading(held.accounts, now=now)
     return MachinesPage(
         burn=burn,
@@ -127,7 +129,7 @@ def _read(user: User) -> MachinesPage:
         reading=reading,
         reading_is_bad=is_bad,
         billing=tuple(billing),
-        foreign=tuple(machine_lines.foreign_lines(held)),
+        foreign=tuple(machine_lines.foreign_lines(held, now=now)),
         strays=tuple(strays),
         gone=tuple(machine_lines.gone_lines(list(newest))),
         gone_count=gone.count(),

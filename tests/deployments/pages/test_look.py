@@ -96,6 +96,7 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
     addresses |= {
         "list": "/",
         "no match": "/?q=nothing+like+it",
+        "machines": "/machines/",
         "stop": f"{live}stop/",
         "stop early": f"{addresses['waiting']}stop/",
         "loss": f"{live}loss/",
