@@ -8,16 +8,16 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from core import confirmation, sessions
 from core.api.throttles import ALLOWANCE
+from core.sessions import ACTIVE_AT, SIGNED_IN_AT
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-SIGNED_IN_AT = "signed_in_at"
-ACTIVE_AT = "active_at"
 # Being active is written down at most this often: not every read is a write.
 _ACTIVE_GRAIN_SECONDS = 60
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -77,14 +77,15 @@ class SessionLimits:
                 logout(request)
             elif _is_somebody(request) and now - _active_at(request) >= _ACTIVE_GRAIN_SECONDS:
                 request.session[ACTIVE_AT] = now
+                sessions.note_if_due(request, now=now)
         return self._get_response(request)
 
 
-def note_sign_in(
-    sender: object, request: HttpRequest, user: AbstractBaseUser, **kwargs: object
-) -> None:
+def note_sign_in(sender: object, request: HttpRequest, user: User, **kwargs: object) -> None:
     """Start the clocks of a session; connected to Django's user_logged_in by our AppConfig."""
     request.session[SIGNED_IN_AT] = request.session[ACTIVE_AT] = time.time()
+    confirmation.note(request)
+    sessions.note(request, user)
 
 
 def _is_over(request: HttpRequest, *, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""API tokens, first answers, limits, the installation's name, and the audit trail."""
+"""API tokens, sign-ins, first answers, limits, the installation's name, and the audit trail."""
 
 import uuid
 from collections.abc import Iterable
@@ -31,6 +31,32 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}...)"
+
+
+class SignIn(models.Model):
+    """Who a session of Django's belongs to, and from where: it goes when the session goes (T14).
+
+    Written by ``core.sessions`` alone, when somebody signs in and then every few minutes.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins"
+    )
+    session = models.OneToOneField(
+        "sessions.Session", on_delete=models.CASCADE, related_name="sign_in"
+    )
+    created_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    user_agent = models.CharField(max_length=300, blank=True, default="")
+    address = models.CharField(max_length=45, blank=True, default="")
+
+    class Meta:
+        db_table = "sign_ins"
+        ordering = ["-last_seen_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"sign-in of {self.created_at:%Y-%m-%d %H:%M:%S}"
 
 
 class FirstAnswer(models.Model):

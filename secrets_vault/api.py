@@ -25,6 +25,7 @@ class EntriesView(GenericAPIView[VaultEntry]):
 
     serializer_class = VaultEntrySerializer
     pagination_class = NewestFirst
+    needs_password = frozenset({"POST"})
 
     @extend_schema(
         operation_id="vault_entries_list",
@@ -51,6 +52,8 @@ class EntriesView(GenericAPIView[VaultEntry]):
 
 class EntryView(APIView):
     """One key of the caller."""
+
+    needs_password = frozenset({"DELETE"})
 
     @extend_schema(
         operation_id="vault_entries_retrieve",
@@ -89,6 +92,8 @@ class CheckView(APIView):
 
 class ReplaceView(APIView):
     """A new key in the place of an old one."""
+
+    needs_password = frozenset({"POST"})
 
     @extend_schema(
         operation_id="vault_entries_replace",

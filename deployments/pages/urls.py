@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from deployments.pages import data, jobs, machines, new_run, runs, vault
+from deployments.pages import account, confirm, data, jobs, machines, new_run, runs, vault
 from deployments.pages.wizard import data as wizard_data
 from deployments.pages.wizard import drafts_list, hardware, method, model, review, training
 
@@ -41,6 +41,13 @@ urlpatterns = [
     path("datasets/<uuid:dataset_id>/findings.csv", data.findings_csv, name="findings-csv"),
     path("datasets/<uuid:dataset_id>/delete/", data.delete, name="dataset-delete"),
     path("settings/<uuid:config_id>/forget/", data.forget_config, name="forget-config"),
+    path("settings/", account.settings, name="settings"),
+    path("settings/confirm/", confirm.confirm, name="confirm"),
+    path("settings/password/", account.password, name="password"),
+    path("settings/tokens/new/", account.new_token, name="new-token"),
+    path("settings/tokens/<uuid:token_id>/revoke/", account.revoke_token, name="revoke-token"),
+    path("settings/sessions/end/", account.end_other_sessions, name="end-other-sessions"),
+    path("settings/sessions/<uuid:session_id>/end/", account.end_session, name="end-session"),
     path("vault/", vault.vault, name="vault"),
     path("vault/add/", vault.add, name="vault-add"),
     path("vault/<uuid:entry_id>/check/", vault.check, name="vault-check"),

@@ -6,12 +6,15 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from core import confirmation
 from core.errors import ConflictError, InvalidInputError, ProviderError
 from core.lookups import get_owned
 from deployments.pages.answers import member, page
+from deployments.pages.confirm import ask, confirmed
 from deployments.pages.forms import KeyForm, ReplacementForm
 from deployments.providers import PROVIDERS
 from secrets_vault import services
@@ -31,6 +34,9 @@ def vault(request: HttpRequest) -> HttpResponse:
 @require_POST
 def add(request: HttpRequest) -> HttpResponse:
     """Ask the cloud about the key and keep it, unless the cloud refuses it."""
+    if not confirmation.is_fresh(request):
+        messages.warning(request, "Your password was needed first. Now paste the key again.")
+        return ask(reverse("deployments:vault"))
     user = member(request)
     form = KeyForm(request.POST)
     if not form.is_valid():
@@ -71,6 +77,7 @@ def check(request: HttpRequest, entry_id: UUID) -> HttpResponse:
 
 
 @page
+@confirmed
 @sensitive_post_parameters("secret")
 @require_http_methods(["GET", "POST"])
 def replace(request: HttpRequest, entry_id: UUID) -> HttpResponse:
@@ -94,6 +101,7 @@ def replace(request: HttpRequest, entry_id: UUID) -> HttpResponse:
 
 
 @page
+@confirmed
 @require_http_methods(["GET", "POST"])
 def delete(request: HttpRequest, entry_id: UUID) -> HttpResponse:
     """Say what deleting means; on POST delete, unless machines still need the key (F55)."""

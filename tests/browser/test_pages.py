@@ -188,6 +188,12 @@ def test_no_page_is_wider_than_a_phone_and_nothing_is_complained_about(
         f"{live}log/",
         f"{live}events/",
         f"/vault/{runs[0].vault_entry_id}/delete/",
+        f"/vault/{runs[0].vault_entry_id}/replace/",
+        "/settings/",
+        "/settings/password/",
+        "/settings/confirm/",
+        "/settings/tokens/new/",
+        "/settings/sessions/end/",
     ]
     phone.sign_in(user)
 

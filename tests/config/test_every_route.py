@@ -18,6 +18,7 @@ from pytest_django.fixtures import Settings
 
 from core import tokens
 from core.api.idempotency import creating_of
+from core.models import SignIn
 from tests.builders import (
     make_artifact,
     make_checkpoint,
@@ -82,6 +83,10 @@ class Owned:
         config = deployment.training_config
         assert config is not None
         token, self.token = tokens.create_token(user, name=MARK, scopes=["admin"])
+        browser = Client(headers={"User-Agent": MARK})
+        browser.force_login(user)
+        session = SignIn.objects.get(session_id=browser.session.session_key)
+        SignIn.objects.filter(pk=session.pk).update(user_agent=MARK)
         self.marks = [MARK.encode(), machine.instance_id.encode(), machine.name.encode()]
         self.ids = {
             "job_id": str(deployment.job_id),
@@ -94,6 +99,7 @@ class Owned:
             "artifact_id": str(make_artifact(machine).pk),
             "checkpoint_id": str(make_checkpoint(machine).pk),
             "token_id": str(token.pk),
+            "session_id": str(session.pk),
             "object_id": str(deployment.pk),
         }
 

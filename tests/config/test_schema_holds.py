@@ -85,6 +85,7 @@ def cloud(settings: Settings) -> Iterator[None]:
     settings.TIMING = replace(settings.TIMING, request_interval_seconds=0.0)
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         mock.get(f"{BASE_URL}/instance-types", json=CATALOGUE)
+        mock.get(f"{BASE_URL}/instances", json={"data": []})
         yield
 
 

@@ -106,10 +106,10 @@ def test_an_expiry_in_the_past_is_refused() -> None:
 def test_revoking_twice_keeps_the_first_time() -> None:
     token, _ = tokens.create_token(make_user(), name="ci")
 
-    tokens.revoke(token)
+    tokens.revoke(token, actor=token.user)
     token.refresh_from_db()
     first = token.revoked_at
-    tokens.revoke(token)
+    tokens.revoke(token, actor=token.user)
 
     token.refresh_from_db()
     assert first is not None

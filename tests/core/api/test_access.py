@@ -64,7 +64,7 @@ def test_unknown_expired_and_revoked_tokens_are_answered_alike() -> None:
     expired.expires_at = database_now() - timedelta(seconds=1)
     expired.save()
     revoked, revoked_text = tokens.create_token(make_user(), name="ended")
-    tokens.revoke(revoked)
+    tokens.revoke(revoked, actor=revoked.user)
     answers = [
         ask(authorization=f"Bearer {text}")
         for text in ("slw_unknown", expired_text, revoked_text, "", "two words", "é")

@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from core import tokens
-from core.api.tokens import MAX_LIVE_TOKENS
 from core.models import ApiToken, AuditEntry
 from core.time import database_now
+from core.tokens import MAX_LIVE_TOKENS
 from tests.builders import make_token, make_user
 
 pytestmark = pytest.mark.django_db

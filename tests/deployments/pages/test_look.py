@@ -11,10 +11,12 @@ from django.contrib.auth.models import User
 from django.template import loader
 from django.test import Client
 
+from core import sessions, tokens
 from deployments.models.deployments import Status
 from deployments.pages.status_words import WORDS
 from tests import builders
 from tests.deployments.pages import scenes
+from tests.deployments.pages.conftest import signed_in
 from tests.deployments.pages.test_new_run import filled
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,6 +95,9 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
     addresses = {name: f"/jobs/{run.job_id}/" for name, run in runs.items()}
     live = addresses["live"]
     key = runs["live"].vault_entry_id
+    token, _ = tokens.create_token(user, name="nightly")
+    signed_in(user)
+    elsewhere = sessions.live_sign_ins(user)[0]
     addresses |= {
         "list": "/",
         "no match": "/?q=nothing+like+it",
@@ -104,6 +109,14 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
         "events": f"{live}events/",
         "vault": "/vault/",
         "delete key": f"/vault/{key}/delete/",
+        "replace key": f"/vault/{key}/replace/",
+        "settings": "/settings/",
+        "confirm": "/settings/confirm/?next=/vault/",
+        "password": "/settings/password/",
+        "new token": "/settings/tokens/new/",
+        "revoke token": f"/settings/tokens/{token.pk}/revoke/",
+        "end session": f"/settings/sessions/{elsewhere.pk}/end/",
+        "end other sessions": "/settings/sessions/end/",
         "datasets": "/datasets/",
         "dataset": f"/datasets/{data.pk}/",
         "broken dataset": f"/datasets/{broken.pk}/",
@@ -114,6 +127,13 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
     found |= {name: reader.get(url).content.decode() for name, url in addresses.items()}
     found |= {
         "key in use": reader.post(f"/vault/{key}/delete/").content.decode(),
+        "key sees less": reader.post(
+            f"/vault/{key}/replace/", {"secret": "x" * 20}
+        ).content.decode(),
+        "token made": reader.post(
+            "/settings/tokens/new/", {"name": "ci", "scope": "read", "days": "0"}
+        ).content.decode(),
+        "password errors": reader.post("/settings/password/", {}).content.decode(),
         "data in use": reader.post(f"/datasets/{data.pk}/delete/").content.decode(),
         "form errors": reader.post(
             "/new/", filled(data, lora_r="0", budget_limit="", machine="")
