@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from datasets.models import Dataset
+from datasets.services import row_lengths as measured_lengths
 from deployments import cards, clouds, costs, estimate, model_catalogue, phase_times, workload
 from deployments.base_models import LOCAL
 from deployments.estimate import MemoryNeed, ModelShape, Range, Verdict
@@ -120,8 +121,9 @@ def for_offers(
 
 def row_lengths(dataset: Dataset) -> RowLengths:
     """Return how long the rows are, as far as it was counted."""
-    rows = max(1, dataset.rows)
-    return RowLengths(rows=dataset.rows, mean_tokens=(dataset.tokens or 0) / rows)
+    mean_tokens = (dataset.tokens or 0) / max(1, dataset.rows)
+    measured = measured_lengths(dataset)
+    return RowLengths(rows=dataset.rows, mean_tokens=mean_tokens, measured=measured)
 
 
 def is_stand_in(platform: str) -> bool:
@@ -283,15 +285,23 @@ def _with_remedies(
 
 
 def _other_settings(basis: _Basis, offer: Offer) -> list[Remedy]:
-    """Return the smallest change of each kind with which the run fits this offer."""
-    found = []
-    for candidates in (_smaller_batches(basis), _checkpointing(basis), _shorter_rows(basis)):
-        for title, changes in candidates:
-            changed = _forecast(basis.changed(**changes), offer)
-            if changed.can_run and changed.cost_usd is not None:
-                found.append(Remedy(title, changes, offer, changed.cost_usd))
-                break
-    return found
+    """Return the smallest change of each kind with which the run fits this offer.
+
+    Where none is enough, the smallest batch together with shorter rows.
+    """
+    kinds = (_smaller_batches(basis), _checkpointing(basis), _shorter_rows(basis))
+    found = [_first_that_fits(basis, offer, candidates) for candidates in kinds]
+    if not any(found):
+        found = [_first_that_fits(basis, offer, _everything(basis))]
+    return [remedy for remedy in found if remedy is not None]
+
+
+def _first_that_fits(basis: _Basis, offer: Offer, candidates: "Candidates") -> Remedy | None:
+    for title, changes in candidates:
+        changed = _forecast(basis.changed(**changes), offer)
+        if changed.can_run and changed.cost_usd is not None:
+            return Remedy(title, changes, offer, changed.cost_usd)
+    return None
 
 
 Candidates = list[tuple[str, dict[str, object]]]
@@ -327,6 +337,17 @@ def _shorter_rows(basis: _Basis) -> Candidates:
             words = "" if cut is None else f", which cuts {cut:,} rows"
             found.append((f"Rows of at most {length:,} tokens{words}", {"max_length": length}))
     return found
+
+
+def _everything(basis: _Basis) -> Candidates:
+    """The smallest batch with gradient checkpointing, and shorter and shorter rows."""
+    smallest = _smaller_batches(basis)[-1:]
+    title = smallest[0][0] if smallest else "Gradient checkpointing on"
+    changes = {**(smallest[0][1] if smallest else {}), "gradient_checkpointing": True}
+    return [
+        (f"{title}; {words[0].lower()}{words[1:]}", {**changes, **shorter})
+        for words, shorter in _shorter_rows(basis)
+    ]
 
 
 def _other_machines(others: Sequence[OfferForecast]) -> list[Remedy]:

@@ -1,7 +1,7 @@
 """What people ask for: keep a config, deploy it, stop it. Views call these and nothing deeper."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,8 @@ from core.errors import ConflictError, InvalidInputError, UnusableDataError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import base_models, clouds, costs, quotes, recipes
+from deployments import base_models, choosing, clouds, costs, quotes, recipes
+from deployments.choosing import Choice
 from deployments.models import CloudSnapshot, Deployment, Event, TrainingConfig, TrainingJob
 from deployments.models.deployments import TERMINAL, Desired, Status
 from deployments.providers.base import Offer
@@ -35,6 +36,8 @@ class Fallback:
     platform: str
     instance_type: str = AUTO
     region: str = AUTO
+    # What its reader was shown; the request's limit holds without it.
+    max_hourly_price: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,15 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
     _check_reachability(platform)
     provider = clouds.provider_for(entry)
     offers = provider.offers()
-    quote = quotes.choose(
-        offers, Wish(request.instance_type, request.region, request.max_hourly_price)
+    choice = choosing.choose(
+        user,
+        Wish(request.instance_type, request.region, request.max_hourly_price),
+        recipe=recipe,
+        dataset=config.dataset,
+        offers=offers,
     )
-    _check_budget(budget, quote.offer)
+    check_budget(budget, choice.quote.offer)
+    request = _with_choice(request, platform, choice)
     fallbacks = _frozen_fallbacks(platform, request, offers=offers, budget=budget)
     if request.ssh_key_name:
         provider.ssh_public_key(request.ssh_key_name)
@@ -137,7 +145,7 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
         recipe=recipe,
         entry=entry,
         budget=budget,
-        max_hourly_price=quote.max_hourly_price_usd,
+        choice=choice,
         fallbacks=fallbacks,
     )
 
@@ -203,16 +211,28 @@ def _frozen_fallbacks(
     frozen = []
     for number, fallback in enumerate(request.fallbacks):
         _check_platform(fallback, platform=platform, number=number)
-        wish = Wish(fallback.instance_type, fallback.region, request.max_hourly_price)
+        limit = fallback.max_hourly_price or request.max_hourly_price
         try:
-            quote = quotes.choose(offers, wish)
-            _check_budget(budget, quote.offer)
+            quote = quotes.choose(offers, Wish(fallback.instance_type, fallback.region, limit))
+            check_budget(budget, quote.offer)
         except InvalidInputError as error:
             error.param = f"fallbacks.{number}.{error.param}" if error.param else "fallbacks"
             raise
-        limit = str(quote.max_hourly_price_usd)
-        frozen.append(asdict(fallback) | {"max_hourly_price": limit})
+        frozen.append(asdict(fallback) | {"max_hourly_price": str(quote.max_hourly_price_usd)})
     return frozen
+
+
+def _with_choice(request: DeployRequest, platform: str, choice: Choice) -> DeployRequest:
+    """Return the request with what "auto" has chosen, and what it may take instead."""
+    instead = tuple(
+        Fallback(platform, wish.instance_type, wish.region, wish.max_hourly_price_usd)
+        for wish in choice.alternatives
+    )
+    return replace(
+        request,
+        instance_type=choice.wish.instance_type,
+        fallbacks=request.fallbacks or instead,
+    )
 
 
 def _check_platform(fallback: Fallback, *, platform: str, number: int) -> None:
@@ -257,7 +277,7 @@ def _check_reachability(platform: str) -> None:
         )
 
 
-def _check_budget(budget: Decimal, offer: Offer) -> None:
+def check_budget(budget: Decimal, offer: Offer) -> None:
     """F6: a budget that only pays for booting and ending is refused, with the arithmetic."""
     quantum_seconds = clouds.capabilities(offer.platform).billing_quantum_seconds
     reserve = costs.reserve(
@@ -305,7 +325,7 @@ def _create(
     recipe: dict[str, Any],
     entry: VaultEntry,
     budget: Decimal,
-    max_hourly_price: Decimal,
+    choice: Choice,
     fallbacks: list[dict[str, str]],
 ) -> Deployment:
     now = database_now()
@@ -337,7 +357,8 @@ def _create(
                 "fallbacks": fallbacks,
             },
             budget_limit=budget,
-            max_hourly_price=max_hourly_price,
+            max_hourly_price=choice.quote.max_hourly_price_usd,
+            estimated_cost=choice.likely_usd,
             max_hours=request.max_hours,
             max_attempts=request.max_attempts,
             wait_for_capacity_minutes=request.wait_for_capacity_minutes,
@@ -351,7 +372,11 @@ def _create(
         snapshot, _ = CloudSnapshot.objects.get_or_create(vault_entry=entry)
         CloudSnapshot.objects.filter(pk=snapshot.pk).update(next_list_at=now)
         Event.objects.create(
-            deployment=deployment, at=now, kind="queued", message="Accepted.", to_status="queued"
+            deployment=deployment,
+            at=now,
+            kind="queued",
+            message=f"Accepted. {choice.reason}".strip(),
+            to_status="queued",
         )
         audit.record(
             "deployment.create", actor=user, obj=deployment, platform=platform, budget=str(budget)

@@ -5,45 +5,47 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datasets.lengths import RowLengths as Measured
 from deployments.estimate import Load, ModelShape, Work
 
 # What train_checks.py on the machine does where a recipe leaves it open.
 EVALUATIONS = 10
 # The image's Python may be 3.10, whose newest TRL makes all logits at once.
 CHUNKED_LOSS = False
+# How many more tokens than its bytes say a row may have.
+GUESS_FACTOR = 1.5
 
 
 @dataclass(frozen=True)
 class RowLengths:
-    """How long the rows of a dataset are, in tokens (estimates).
+    """How long the rows of a dataset are, in tokens, all of it estimated from their bytes.
 
-    ``longest_tokens`` and ``histogram`` (tokens at most, rows) are None and empty where only the
-    mean is known.
+    ``measured`` is None where only the mean is known.
     """
 
     rows: int
     mean_tokens: float
-    longest_tokens: int | None = None
-    histogram: tuple[tuple[int, int], ...] = ()
+    measured: Measured | None = None
 
     def mean_within(self, limit: int) -> float:
         """Return the mean length once every row is cut at ``limit``."""
-        mean = min(self.mean_tokens, float(limit))
-        counted = sum(rows for _, rows in self.histogram)
-        if counted:
-            cut = sum(min(tokens, limit) * rows for tokens, rows in self.histogram) / counted
-            mean = min(mean, cut)
-        return max(1.0, mean)
+        mean = self.mean_tokens
+        if self.measured is not None and self.measured.rows:
+            mean = self.measured.tokens_within(limit) / self.measured.rows
+        return max(1.0, min(mean, float(limit)))
 
     def longest_within(self, limit: int) -> int:
-        """Return the longest row once every row is cut at ``limit``."""
-        return limit if self.longest_tokens is None else max(1, min(limit, self.longest_tokens))
+        """Return the longest row once every row is cut at ``limit``, with room for a wrong guess.
+
+        Bytes say little of one row: its script and the model's words may make more tokens of them.
+        """
+        if self.measured is None:
+            return limit
+        return max(1, min(limit, math.ceil(self.measured.longest * GUESS_FACTOR)))
 
     def rows_over(self, limit: int) -> int | None:
         """Return how many rows are cut at ``limit``; None where nobody counted."""
-        if not self.histogram:
-            return None
-        return sum(rows for tokens, rows in self.histogram if tokens > limit)
+        return None if self.measured is None else self.measured.rows_beyond(limit)
 
 
 def max_length(recipe: Mapping[str, Any], *, context_tokens: int | None) -> int:

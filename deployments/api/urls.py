@@ -5,7 +5,16 @@ Ids are plain text here: what is not an id answers like an unknown one (I18).
 
 from django.urls import path
 
-from deployments.api import artifacts, configs, deploying, jobs, machine, offers, told
+from deployments.api import (
+    artifacts,
+    configs,
+    deploying,
+    estimates,
+    jobs,
+    machine,
+    offers,
+    told,
+)
 
 app_name = "deployments_api"
 
@@ -34,5 +43,6 @@ urlpatterns = [
         artifacts.DownloadView.as_view(),
         name="artifact-download",
     ),
+    path("training/estimate", estimates.EstimateView.as_view(), name="estimate"),
     path("offers", offers.OffersView.as_view(), name="offers"),
 ]

@@ -64,7 +64,12 @@ NOT_OWNED = {
     "id": "1",
 }
 # POSTs that create nothing, so that an Idempotency-Key would say nothing.
-NOT_CREATING = {"vault_api:check", "vault_api:replace", "deployments_api:stop"}
+NOT_CREATING = {
+    "vault_api:check",
+    "vault_api:replace",
+    "deployments_api:stop",
+    "deployments_api:estimate",
+}
 # POSTs for machines alone: whoever is signed in is nobody there (API.md section 5).
 FOR_MACHINES = {"deployments_api:events", "deployments_api:dataset-token"}
 OWN_APPS = ("core", "datasets", "deployments", "secrets_vault")
@@ -152,6 +157,8 @@ def body_of(route: Route, ids: Mapping[str, str]) -> dict[str, str]:
         return {"training_config_id": ids["config_id"]}
     if route.name == "deployments_api:configs":
         return {"name": "x", "base_model": "example/x", "dataset_id": ids["dataset_id"]}
+    if route.name == "deployments_api:estimate":
+        return {"config_id": ids["config_id"]}
     return {}
 
 

@@ -208,7 +208,7 @@ def test_F55_a_key_that_is_deleted_while_we_ask_the_cloud_is_not_used(
     def deleted_meanwhile(*args: Any, **kwargs: Any) -> None:
         delete_entry(entry, actor=world.user)
 
-    monkeypatch.setattr(services, "_check_budget", deleted_meanwhile)
+    monkeypatch.setattr(services, "check_budget", deleted_meanwhile)
 
     refusal(ask, ConflictError)
 
@@ -220,7 +220,7 @@ def test_F7_data_that_is_deleted_while_we_ask_the_cloud_is_not_trained_on(
         TrainingConfig.objects.filter(pk=config.pk).delete()
         delete_dataset(config.dataset, actor=world.user)
 
-    monkeypatch.setattr(services, "_check_budget", deleted_meanwhile)
+    monkeypatch.setattr(services, "check_budget", deleted_meanwhile)
 
     refusal(ask, ConflictError)
 
