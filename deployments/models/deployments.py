@@ -28,6 +28,8 @@ class Status(models.TextChoices):
 
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+# The others, said as a list, so that a database can look them up in an index.
+LIVING = tuple(status for status in Status if status not in TERMINAL)
 
 
 class Desired(models.TextChoices):
@@ -111,6 +113,15 @@ class Deployment(models.Model):
 
         db_table = "cloud_deployments"
         ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["user", "-created_at", "-id"], name="runs_newest_first"),
+            models.Index(fields=["user", "status"], name="runs_by_status"),
+            models.Index(
+                fields=["user", "-created_at"],
+                condition=models.Q(attention__isnull=False),
+                name="runs_that_need_their_owner",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"
@@ -195,6 +206,10 @@ class Machine(models.Model):
             models.UniqueConstraint(
                 fields=["deployment", "attempt", "node"], name="one_machine_per_attempt_and_node"
             )
+        ]
+        indexes = [
+            models.Index(fields=["gone_at", "launch_state"], name="machines_that_may_live"),
+            models.Index(fields=["requested_at"], name="machines_by_time"),
         ]
 
     def __str__(self) -> str:

@@ -42,6 +42,7 @@ class TrainingJob(models.Model):
 
         db_table = "local_training_jobs"
         ordering = ["-created_at"]
+        indexes = [models.Index(fields=["user", "model_name"], name="jobs_by_model")]
 
     def __str__(self) -> str:
         return self.name

@@ -19,7 +19,7 @@ from django.utils.functional import SimpleLazyObject
 from core.time import database_now
 from deployments import clouds
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray, WorkerHeartbeat
-from deployments.models.deployments import TERMINAL
+from deployments.models.deployments import LIVING
 from deployments.overview import MAY_LIVE
 from deployments.pages.machine_facts import CONFIRMED_FOR_SECONDS
 from deployments.pages.problems import KEY_TROUBLE
@@ -160,7 +160,7 @@ def _not_confirmed_seconds(machines: Sequence[Machine], *, now: datetime) -> flo
 
 def worker_banner(user: User, machines: Sequence[Machine], now: datetime) -> tuple[Banner, ...]:
     """Say that nothing is looked after while a run is alive and no worker has beaten (F9)."""
-    live = Deployment.objects.filter(user=user).exclude(status__in=TERMINAL)
+    live = Deployment.objects.filter(user=user, status__in=LIVING)
     if not machines and not live.exists():
         return ()
     newest = WorkerHeartbeat.objects.aggregate(newest=Max("beat_at"))["newest"]

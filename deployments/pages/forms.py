@@ -4,8 +4,6 @@ from typing import Any
 
 from django import forms
 
-from deployments.models.deployments import TERMINAL, Status
-from deployments.pages.status_words import WORDS
 from deployments.providers import PROVIDERS
 
 
@@ -23,28 +21,6 @@ def _look(widget: forms.Widget) -> str:
     if isinstance(widget, (forms.CheckboxInput, forms.RadioSelect)):
         return "form-check-input"
     return "form-select" if isinstance(widget, forms.Select) else "form-control"
-
-
-class RunFilter(PlainForm):
-    """Which runs to list; both optional."""
-
-    ALIVE, NEEDS_YOU = "alive", "needs_you"
-
-    q = forms.CharField(required=False, max_length=100, label="Search")
-    status = forms.ChoiceField(
-        required=False,
-        label="Status",
-        choices=[
-            ("", "Any status"),
-            (ALIVE, "Alive"),
-            (NEEDS_YOU, "Needs you"),
-            *[(status.value, WORDS[status][0]) for status in Status if status in TERMINAL],
-        ],
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["q"].widget.attrs["placeholder"] = "Search name, model, dataset"
 
 
 def cloud_choices() -> list[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """The list of runs, and what leads somebody who has none."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -114,6 +116,9 @@ def test_t2_nobody_elses_runs_are_listed(user: User, reader: Client) -> None:
         ("status=alive", {"Code review tone", "Ticket router"}),
         ("status=failed", {"Invoice fields"}),
         ("status=needs_you", {"Ticket router"}),
+        ("model=mistralai%2FMistral-7B", {"Code review tone"}),
+        ("cloud=lambda", {"Invoice fields", "Code review tone", "Ticket router"}),
+        ("q=r&status=alive&model=mistralai%2FMistral-7B", {"Code review tone"}),
         ("status=nonsense", {"Invoice fields", "Code review tone", "Ticket router"}),
         ("q=nothing+like+it", set()),
     ],
@@ -132,17 +137,57 @@ def test_the_list_is_filtered_by_words_and_status(
     assert {name for name in every if name in page} == names
 
 
+def links(page: str) -> dict[str, str]:
+    """Return where the links below the table lead, by their id."""
+    return dict(re.findall(r'<a id="(newer|older)"\s+href="([^"]+)"', page.replace("&amp;", "&")))
+
+
 def test_older_runs_are_on_the_next_page_and_keep_the_filter(user: User, reader: Client) -> None:
     data = scenes.dataset(user)
-    for number in range(21):
-        scenes.run(user, name=f"Run {number}", dataset=data)
+    for number in range(45):
+        scenes.run(user, name=f"Run {number}.", dataset=data)
 
     first = page_of(reader, "/?status=alive")
-    second = page_of(reader, "/?status=alive&page=2")
+    second = page_of(reader, links(first)["older"])
+    third = page_of(reader, links(second)["older"])
+    back = page_of(reader, links(third)["newer"])
+    top = page_of(reader, links(back)["newer"])
 
-    assert "1 to 20 of 21" in first
-    assert "status=alive&amp;page=2" in first
-    assert "21 to 21 of 21" in second
+    assert "1 to 20 of 45" in first
+    assert links(first)["older"].startswith("/?status=alive&after=")
+    assert "21 to 40 of 45" in second
+    assert "41 to 45 of 45" in third
+    assert set(links(third)) == {"newer"}
+    assert "Run 0." in third
+    assert "21 to 40 of 45" in back
+    assert "1 to 20 of 45" in top
+    assert set(links(top)) == {"older"}
+
+
+def test_a_page_of_older_runs_stays_the_same_while_new_ones_start(
+    user: User, reader: Client
+) -> None:
+    data = scenes.dataset(user)
+    for number in range(21):
+        scenes.run(user, name=f"Run {number}.", dataset=data)
+    older = links(page_of(reader))["older"]
+
+    scenes.run(user, name="Started meanwhile", dataset=data)
+    page = page_of(reader, older)
+
+    assert "22 to 22 of 22" in page
+    assert "Run 0." in page
+
+
+@pytest.mark.parametrize("place", ["after=x", "before=x", "after=9", "before=%00"])
+def test_a_place_that_is_none_leads_to_the_newest_runs(
+    user: User, reader: Client, place: str
+) -> None:
+    theirs = scenes.ended(builders.make_user())
+    scenes.ended(user, name="Mine")
+
+    assert "Mine" in page_of(reader, f"/?{place}")
+    assert "Mine" in page_of(reader, f"/?after={theirs.pk}")
 
 
 def test_a_list_of_many_runs_asks_as_many_questions_as_one_of_few(user: User) -> None:
@@ -168,7 +213,7 @@ def test_the_table_refreshes_itself_while_a_run_is_alive(user: User, reader: Cli
     scenes.training(user)
     page = reader.get("/?status=alive").content.decode()
 
-    assert 'hx-get="/runs/rows/?status=alive&amp;page=1&amp;seen=' in page
+    assert 'hx-get="/runs/rows/?status=alive&amp;seen=' in page
     assert 'hx-trigger="every 3s"' in page
 
 
