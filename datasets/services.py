@@ -17,6 +17,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from core import audit
+from core.database import retried
 from core.errors import (
     ConflictError,
     InvalidInputError,
@@ -27,13 +28,13 @@ from core.errors import (
 from core.time import database_now
 from datasets import formats, storage, validation
 from datasets.in_use import uses_of
-from datasets.models import Dataset, DownloadToken
 from datasets.lengths import LengthCounter, RowLengths
+from datasets.models import Dataset, DownloadToken
 
 TOKEN_LIFETIME = timedelta(hours=2)
-# Both formats serve supervised fine-tuning.
 # About a second's reading.
 MEASURED_AT_ONCE_BYTES = 20_000_000
+# Both formats serve supervised fine-tuning.
 METHODS = ("sft",)
 
 
@@ -98,8 +99,8 @@ def check_dataset(dataset: Dataset) -> Dataset:
     dataset.rows = outcome.rows
     # Unknown is shown as unknown: nothing was counted in data of no known form.
     dataset.tokens = outcome.tokens if outcome.format else None
-    dataset.findings = outcome.findings.listed()
     dataset.row_lengths = outcome.lengths.as_json() if outcome.is_ready else None
+    dataset.findings = outcome.findings.listed()
     dataset.finding_totals = outcome.findings.totals
     dataset.status = Dataset.Status.INVALID
     if stored is not None:
@@ -108,7 +109,8 @@ def check_dataset(dataset: Dataset) -> Dataset:
         dataset.normalised_path = stored.path
         dataset.normalised_sha256 = stored.sha256
         dataset.normalised_size_bytes = stored.size_bytes
-    dataset.save()
+    # The check took its time, and a connection may have been cut meanwhile (F76).
+    retried(dataset.save)
     return dataset
 
 
@@ -159,8 +161,6 @@ def normalised_file(dataset: Dataset) -> Path:
     return path
 
 
-def preview(dataset: Dataset, limit: int = 3) -> list[dict[str, Any]]:
-    """Return the first normalised rows; none of a dataset that is not ready."""
 def row_lengths(dataset: Dataset) -> RowLengths | None:
     """Return how long the rows are; None of data that is not ready or not measured.
 
@@ -178,6 +178,8 @@ def row_lengths(dataset: Dataset) -> RowLengths | None:
     return RowLengths.read(dataset.row_lengths)
 
 
+def preview(dataset: Dataset, limit: int = 3) -> list[dict[str, Any]]:
+    """Return the first normalised rows; none of a dataset that is not ready."""
     if not dataset.is_ready:
         return []
     with normalised_file(dataset).open(encoding="utf-8") as file:

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
 
+from core.database import retried
 from core.errors import SlipwayError
 from core.time import database_now
 from deployments import clouds
@@ -221,9 +221,12 @@ def _record(
         machine=machine,
         data={"size_bytes": size},
     )
-    with transaction.atomic():
+
+    def write_all() -> None:
         lease.write(event=event)
         artifact.save(force_insert=True)
+
+    retried(write_all)
 
 
 def _refuse(lease: Lease, machine: Machine, error: SlipwayError) -> None:

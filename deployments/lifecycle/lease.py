@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import F, Q
 
+from core.database import retried
 from core.time import database_now
 from deployments.lifecycle.edges import is_allowed
 from deployments.models import Deployment, Event, Machine
@@ -76,12 +76,15 @@ class Lease:
     ) -> None:
         """Write all of it in one transaction, or raise LeaseLostError and write nothing.
 
+        Done again while the database is away (F76): what a cloud or a machine has just answered
+        would cost another call. The version says each time whether the lease still holds.
         Raises: ValueError for a status change that the edge table does not have.
         """
         changes: dict[str, Any] = dict(deployment or {})
         if to is not None:
             changes |= self._status_changes(to)
-        with transaction.atomic():
+
+        def write_all() -> None:
             rows = Deployment.objects.filter(pk=self.deployment.pk, version=self.version)
             # Without changes this still proves the version, and locks the row on PostgreSQL.
             if rows.update(**(changes or {"version": self.version})) != 1:
@@ -92,9 +95,13 @@ class Lease:
                 Machine.objects.filter(pk=machine.pk).update(**machine_changes)
             if event is not None:
                 event.version = self.version
+                # The number a try before had was undone with it, and may be another's by now.
+                event.pk = None
                 event.save(force_insert=True)
             if to is not None:
                 self._copy_to_job(to)
+
+        retried(write_all)
 
     def renew(self, *, purpose: str, seconds: float) -> None:
         """Hold on for ``seconds`` from now, for ``purpose``; raises LeaseLostError if taken."""
