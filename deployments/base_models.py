@@ -28,6 +28,18 @@ def local_folder(name: str) -> Path | None:
     return folder
 
 
+def local_names() -> list[str]:
+    """Return the base models below LOCAL_MODELS_DIR by the names that recipes have for them."""
+    folder: Path = settings.LOCAL_MODELS_DIR
+    if not folder.is_dir():
+        return []
+    return [
+        f"{LOCAL}{path.name}"
+        for path in sorted(folder.iterdir())
+        if FOLDER_NAME.fullmatch(path.name) and (path / "config.json").is_file()
+    ]
+
+
 def check_name(name: str) -> None:
     """Raise InvalidInputError unless the name is a local folder or looks like a Hub id."""
     if local_folder(name) is None and not HUB_ID.fullmatch(name):

@@ -24,6 +24,7 @@ from deployments.models import Draft, TrainingJob
 
 MAX_NAME = 120
 DEFAULT_METHOD = "sft"
+DEFAULT_PRESET = "balanced"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def method_of(draft: Draft) -> str:
 
 def hyperparameters(draft: Draft) -> dict[str, Any]:
     """Return the preset's values with what was changed over them; the defaults fill the rest."""
-    preset = recipes.PRESETS.get(str(draft.values.get("preset")), {})
+    preset = recipes.PRESETS.get(str(draft.values.get("preset", DEFAULT_PRESET)), {})
     return {**preset, **draft.values.get("hyperparameters", {})}
 
 
@@ -161,21 +162,31 @@ def _data(draft: Draft) -> list[Gap]:
     return found
 
 
-def _method(draft: Draft) -> list[Gap]:
-    if "method" not in draft.values:
-        return [Gap("method", "No method is chosen yet.", "Choose one.", param="method")]
-    method, dataset = method_of(draft), draft.dataset
+def method_gaps(draft: Draft, method: str) -> list[Gap]:
+    """Return why this version, or the draft's data, cannot be trained by a method; [] if it can."""
     found = _refused("method", lambda: recipes.check_method(method))
+    dataset = draft.dataset
     if found or dataset is None or not dataset.is_ready:
         return found
     return _refused("method", lambda: services.check_dataset(dataset, method=method))
+
+
+def _method(draft: Draft) -> list[Gap]:
+    if "method" not in draft.values:
+        return [Gap("method", "No method is chosen yet.", "Choose one.", param="method")]
+    return method_gaps(draft, method_of(draft))
 
 
 def _model(draft: Draft) -> list[Gap]:
     model = draft.values.get("base_model")
     if not model:
         return [Gap("model", "No model is chosen yet.", "Choose one.", param="base_model")]
-    return _refused("model", lambda: base_models.check_name(str(model)))
+    return model_gaps(str(model))
+
+
+def model_gaps(model: str) -> list[Gap]:
+    """Return what is wrong with a base model's name; [] if nothing is."""
+    return _refused("model", lambda: base_models.check_name(model))
 
 
 def _training(draft: Draft) -> list[Gap]:

@@ -82,18 +82,18 @@ def work_of(
     """Return what the recipe calculates: its steps, and the evaluations between them."""
     settings = recipe["hyperparameters"]
     row_tokens = lengths.mean_within(max_length(recipe, context_tokens=context_tokens))
-    held_back = _held_back(lengths.rows, share=float(recipe["eval"]["share"]))
-    steps = total_steps(lengths.rows - held_back, settings)
+    apart = held_back(lengths.rows, share=float(recipe["eval"]["share"]))
+    steps = total_steps(lengths.rows - apart, settings)
     a_step = settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"]
     rows = steps * a_step
     if settings["max_steps"] is None:
         # The last batch of an epoch may be short.
-        rows = min(rows, math.ceil((lengths.rows - held_back) * settings["num_train_epochs"]))
+        rows = min(rows, math.ceil((lengths.rows - apart) * settings["num_train_epochs"]))
     return Work(
         method=str(recipe["method"]),
         parameters=shape.parameters,
         tokens=rows * row_tokens,
-        evaluation_tokens=held_back * row_tokens * _evaluations(steps, recipe) if held_back else 0,
+        evaluation_tokens=apart * row_tokens * _evaluations(steps, recipe) if apart else 0,
         steps=steps,
         micro_batch=int(settings["per_device_train_batch_size"]),
         row_tokens=row_tokens,
@@ -110,7 +110,8 @@ def total_steps(rows: int, settings: Mapping[str, Any]) -> int:
     return max(1, math.ceil(float(settings["num_train_epochs"]) * an_epoch))
 
 
-def _held_back(rows: int, *, share: float) -> int:
+def held_back(rows: int, *, share: float) -> int:
+    """Return how many rows are kept apart to measure with, as train_checks.py counts them."""
     return min(max(1, round(rows * share)), max(0, rows - 1)) if share > 0 else 0
 
 

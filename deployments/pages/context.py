@@ -42,6 +42,7 @@ HERE = {
     "new-run": "new",
     "being-started": "new",
     "wizard-data": "runs",
+    "wizard-upload": "runs",
     "wizard-method": "runs",
     "wizard-model": "runs",
     "wizard-training": "runs",

@@ -1,5 +1,6 @@
 """The pages of training data: upload a file, see what is wrong with it, delete it."""
 
+import hashlib
 import io
 from collections import Counter
 from dataclasses import dataclass
@@ -72,11 +73,7 @@ def datasets(request: HttpRequest) -> HttpResponse:
 @require_POST
 def upload(request: HttpRequest) -> HttpResponse:
     """Keep a file, check it, and show what was found; a body too large is not even read (T18)."""
-    limit: int = settings.DATASET_SIZE_LIMIT_BYTES
-    if int(request.META.get("CONTENT_LENGTH") or 0) > limit + FORM_BYTES:
-        raise TooLargeError(
-            f"The file is larger than {size(limit)}.", remedy="Upload fewer rows at once."
-        )
+    refuse_too_large(request)
     return _upload(request)
 
 
@@ -84,26 +81,48 @@ def upload(request: HttpRequest) -> HttpResponse:
 def _upload(request: HttpRequest) -> HttpResponse:
     user = member(request)
     form = UploadForm(request.POST, request.FILES)
-    if not form.is_valid():
+    dataset = kept(user, form)
+    if dataset is None:
         return _show(request, user, form)
+    return redirect("deployments:dataset", dataset.pk)
+
+
+def refuse_too_large(request: HttpRequest) -> None:
+    """Raise TooLargeError by the length that was announced, before anything is read (T18)."""
+    limit: int = settings.DATASET_SIZE_LIMIT_BYTES
+    if int(request.META.get("CONTENT_LENGTH") or 0) > limit + FORM_BYTES:
+        raise TooLargeError(
+            f"The file is larger than {size(limit)}.", remedy="Upload fewer rows at once."
+        )
+
+
+def kept(user: User, form: UploadForm) -> Dataset | None:
+    """Keep and check what was uploaded; None when it was refused, with the form's errors set."""
+    if not form.is_valid():
+        return None
     file = form.cleaned_data["file"]
     name = form.cleaned_data["name"].strip() or file.name
     try:
-        dataset = services.create_dataset(user, file=file, name=name, mapping=form.mapping)
+        return services.create_dataset(user, file=file, name=name, mapping=form.mapping)
     except (InvalidInputError, TooLargeError) as error:
         field = error.param if error.param in form.fields else "file"
         form.add_error(field, f"{error.message} {error.remedy}")
-        return _show(request, user, form)
-    return redirect("deployments:dataset", dataset.pk)
+        return None
 
 
 @page
 @require_POST
 def take_sample(request: HttpRequest) -> HttpResponse:
     """Keep our own sample rows as the user's data."""
-    file = io.BytesIO(samples.as_json_lines(samples.chat_rows(rows=SAMPLE_ROWS)))
-    dataset = services.create_dataset(member(request), file=file, name=SAMPLE_NAME)
-    return redirect("deployments:dataset", dataset.pk)
+    return redirect("deployments:dataset", kept_sample(member(request)).pk)
+
+
+def kept_sample(user: User) -> Dataset:
+    """Keep our own sample rows as the user's data; who has them already keeps those."""
+    content = samples.as_json_lines(samples.chat_rows(rows=SAMPLE_ROWS))
+    same = Dataset.objects.active().filter(user=user, sha256=hashlib.sha256(content).hexdigest())
+    found = same.filter(status=Dataset.Status.READY).first()
+    return found or services.create_dataset(user, file=io.BytesIO(content), name=SAMPLE_NAME)
 
 
 @page

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from deployments import drafts, recipes
+from deployments import drafts, recipes, workload
 from deployments.models import Draft
 from deployments.pages.job_page import model_words
 from deployments.templatetags.wording import NOT_KNOWN, plain, usd
@@ -60,11 +60,6 @@ def pairs(draft: Draft) -> tuple[Pair, ...]:
     )
 
 
-def held_out(rows: int, share: float) -> int:
-    """Return how many rows are kept apart to measure with."""
-    return min(rows - 1, max(1, round(rows * share))) if share > 0 and rows > 1 else 0
-
-
 def share_of(draft: Draft) -> float:
     """Return the share of the rows that is held out."""
     return float(draft.values.get("eval", {}).get("share", recipes.EVAL["share"].default))
@@ -74,7 +69,7 @@ def _data(draft: Draft) -> list[Pair]:
     dataset = draft.dataset
     if dataset is None:
         return [_pair("Data", "", 1)]
-    apart = held_out(dataset.rows, share_of(draft))
+    apart = workload.held_back(dataset.rows, share=share_of(draft))
     rows = f"{dataset.rows - apart:,} + {apart:,} held out" if apart else f"{dataset.rows:,}"
     return [Pair("Data", dataset.name), Pair("Rows", rows)]
 
