@@ -230,8 +230,8 @@ def _sealed(secret: str, *, user_id: object, provider: str) -> dict[str, Any]:
 def _refuse_if_missing(entry: VaultEntry, missing: list[object]) -> None:
     if missing:
         raise ConflictError(
-            f"The new {entry.provider} key cannot see {len(missing)} of the machines and runs "
-            "under the old one. The old key is still in place.",
+            f"The new {entry.get_provider_display()} key does not see everything that lives under "
+            "the old one. Nothing was changed: the old key is still in place.",
             remedy="Use a key of the same account. A machine that is just being started or ended "
             "is known within minutes: try again then.",
             code="E_KEY_SEES_LESS",

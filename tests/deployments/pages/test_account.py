@@ -229,11 +229,12 @@ def test_a_new_password_ends_every_session_but_this_one(ada: User, browser: Clie
     told = change(browser)
 
     assert "Your password is changed." in told.content.decode()
+    assert text_of(told).count("This one") == 1
+    assert SignIn.objects.filter(user=ada).count() == 1
+    assert other.get("/settings/").status_code == 302
+    assert browser.get("/settings/").status_code == 200
     ada.refresh_from_db()
     assert ada.check_password(NEW)
-    assert other.get("/settings/").status_code == 302
-    assert text_of(browser.get("/settings/")).count("This one") == 1
-    assert SignIn.objects.filter(user=ada).count() == 1
     assert AuditEntry.objects.filter(action="password.changed").count() == 1
 
 
