@@ -18,6 +18,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from core.addresses import client_network
@@ -72,6 +73,23 @@ class IsMachine(BasePermission):
         return isinstance(request.auth, MachineToken)
 
 
+class MachineLimit(BaseThrottle):
+    """Counts by machine: those behind one address do not starve one another (T1, T3).
+
+    By machine and not by token, of which it has another after each preparation. A token that is
+    not good is counted by address, when it is refused.
+    """
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        token = request.auth
+        if isinstance(token, MachineToken):
+            allowance = take(
+                f"machine:{token.machine_id}", limit=settings.TOKEN_ROUTE_CALLS_PER_MINUTE
+            )
+            refuse_if_exceeded(request, allowance)
+        return True
+
+
 class MachineJSONParser(BoundedJSONParser):
     """64 KiB; NaN and Infinity are read, as in the run log's file: they become null (F42)."""
 
@@ -112,6 +130,9 @@ class EventsView(jobs.EventsView):
     def get_permissions(self) -> Any:
         return [IsMachine()] if self._is_push() else super().get_permissions()
 
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [MachineLimit()] if self._is_push() else super().get_throttles()
+
     def get_parsers(self) -> list[BaseParser]:
         return [MachineJSONParser()] if self._is_push() else super().get_parsers()
 
@@ -140,6 +161,7 @@ class DatasetTokenView(APIView):
 
     authentication_classes = [MachineTokenAuthentication]
     permission_classes = [IsMachine]
+    throttle_classes = [MachineLimit]
     parser_classes = [MachineJSONParser]
 
     @extend_schema(

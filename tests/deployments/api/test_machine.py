@@ -106,6 +106,38 @@ def test_an_end_that_is_pushed_is_looked_at_now(pusher: Pusher) -> None:
     assert deployment.next_tick_at <= database_now()
 
 
+@pytest.mark.parametrize("name", ["events", "dataset-token"])
+def test_T1_machines_behind_one_address_do_not_starve_one_another(
+    pusher: Pusher, settings: Settings, name: str
+) -> None:
+    settings.TOKEN_ROUTE_CALLS_PER_MINUTE = 2
+    neighbour = Pusher(make_machine())
+
+    # A full minute may end in between: then the count begins anew once.
+    loud = [pusher.post(name, {"events": []}).status_code for _ in range(6)]
+    quiet = neighbour.post(name, {"events": []})
+
+    assert set(loud) == {200, 429}
+    assert quiet.status_code == 200
+    pusher.token = machine_tokens.mint(pusher.machine)
+    again = [pusher.post(name, {"events": []}).status_code for _ in range(3)]
+    assert 429 in again, "another token of a machine is no other machine"
+
+
+def test_T1_tokens_that_are_not_good_are_counted_by_address(
+    pusher: Pusher, settings: Settings
+) -> None:
+    settings.REFUSED_TOKENS_PER_MINUTE = 2
+    guesses = []
+    for number in range(6):
+        guesser = Pusher(make_machine())
+        guesser.token = f"ftj_guess{number}"
+        guesses.append(guesser.post("events", {"events": []}).status_code)
+
+    assert set(guesses) == {401, 429}
+    assert pusher.push(1) == 1
+
+
 def test_F36_a_fresh_address_opens_the_jobs_data_and_ends_the_one_before(pusher: Pusher) -> None:
     first, second = (pusher.post("dataset-token").json() for _ in range(2))
 
