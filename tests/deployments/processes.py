@@ -17,14 +17,14 @@ from django_q.tasks import async_task
 
 ROOT = Path(settings.BASE_DIR)
 TASKS = "tests.deployments.worker_tasks"
-# A stall is seen in seconds; the tasks of these tests are shorter than that.
+# A stall is seen in seconds; a queue must not take longer than that to start on a busy machine.
 QUICK = {
     "TICKER_SECONDS": "0.2",
     "CANARY_SECONDS": "0.5",
-    "STALL_LIMIT_SECONDS": "8",
+    "STALL_LIMIT_SECONDS": "20",
     "LOG_LEVEL": "WARNING",
 }
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 180.0
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -9,14 +9,15 @@ import pytest
 
 from deployments import tasks
 from deployments.models import WorkerHeartbeat
-from tests.deployments.processes import Worker, enqueue, is_alive, until, worker
+from tests.deployments.processes import PATIENCE_SECONDS, Worker, enqueue, is_alive, until, worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("worker")]
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Worker]:
-    with worker(tmp_path / "worker") as started:
+    # No test here is about a stall: a busy machine must not be taken for one.
+    with worker(tmp_path / "worker", extra={"STALL_LIMIT_SECONDS": "120"}) as started:
         yield started
 
 
@@ -35,8 +36,8 @@ def lines(path: Path) -> list[str]:
 def test_a_stop_lets_the_running_task_end_and_leaves_no_process(
     running: Worker, tmp_path: Path, number: signal.Signals
 ) -> None:
-    told = tmp_path / "slow"
-    enqueue("take_time", told, 2)
+    told, let = tmp_path / "slow", tmp_path / "let"
+    enqueue("take_time_once_let", told, let, 1)
     until(lambda: lines(told) == ["began"], told=running.log)
     before = running.tree()
 
@@ -44,8 +45,9 @@ def test_a_stop_lets_the_running_task_end_and_leaves_no_process(
         os.killpg(running.process.pid, number)
     else:
         running.process.send_signal(number)
+    let.touch()
 
-    assert running.process.wait(timeout=60) == 0
+    assert running.process.wait(timeout=PATIENCE_SECONDS) == 0
     assert lines(told) == ["began", "ended"]
     assert len(before) > 8
     assert not [each for each in before if is_alive(each)]
@@ -58,13 +60,14 @@ def test_a_stop_lets_the_running_task_end_and_leaves_no_process(
 def test_F75_the_supervisors_children_end_by_themselves_when_it_is_killed(
     running: Worker, tmp_path: Path
 ) -> None:
-    told = tmp_path / "slow"
-    enqueue("take_time", told, 2)
+    told, let = tmp_path / "slow", tmp_path / "let"
+    enqueue("take_time_once_let", told, let, 1)
     until(lambda: lines(told) == ["began"], told=running.log)
     before = running.tree()
 
     running.process.kill()
     running.process.wait()
+    let.touch()
 
     until(lambda: not [each for each in before if is_alive(each)], told=running.log)
     assert lines(told) == ["began", "ended"]

@@ -13,7 +13,7 @@ from deployments import tasks
 from deployments.models import Deployment
 from deployments.models.deployments import Status
 from tests import builders
-from tests.deployments.processes import Worker, enqueue, is_alive, until, worker
+from tests.deployments.processes import PATIENCE_SECONDS, Worker, enqueue, is_alive, until, worker
 
 pytestmark = [
     pytest.mark.full,
@@ -85,7 +85,7 @@ def test_a_stalled_queue_does_not_keep_the_worker_from_stopping_cleanly(running:
 
     running.process.send_signal(signal.SIGTERM)
 
-    assert running.process.wait(timeout=90) == 0
+    assert running.process.wait(timeout=PATIENCE_SECONDS) == 0
     assert not [each for each in before if is_alive(each)]
 
 
@@ -142,6 +142,7 @@ def test_F20_two_workers_share_what_is_due(running: Worker, tmp_path: Path) -> N
             enqueue("take_time", path, 0.1)
         until(lambda: all(path.exists() for path in told), told=running.log)
         os.killpg(other.process.pid, signal.SIGINT)
-        assert other.process.wait(timeout=90) == 0
+        assert other.process.wait(timeout=PATIENCE_SECONDS) == 0
+        until(lambda: all(lines(path)[1:] for path in told), told=running.log)
 
     assert all(lines(path) == ["began", "ended"] for path in told)

@@ -18,6 +18,15 @@ def take_time(path: str, seconds: str) -> None:
     _write(path, "ended")
 
 
+def take_time_once_let(path: str, let: str, seconds: str) -> None:
+    """Say when it began; end so many seconds after the file ``let`` has appeared."""
+    _write(path, "began")
+    while not Path(let).exists():
+        time.sleep(0.02)
+    time.sleep(float(seconds))
+    _write(path, "ended")
+
+
 def kill_worker(path: str) -> None:
     """Die as the kernel's memory killer would have it: without a word."""
     _write(path, "killed")

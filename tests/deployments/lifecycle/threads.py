@@ -8,6 +8,8 @@ from typing import TypeVar
 from django.db import connections
 
 T = TypeVar("T")
+# Only there to end a broken test.
+PATIENCE_SECONDS = 120
 
 
 def at_once(count: int, work: Callable[[], T]) -> list[T]:
@@ -16,14 +18,14 @@ def at_once(count: int, work: Callable[[], T]) -> list[T]:
 
     def one() -> T:
         try:
-            start.wait(timeout=10)
+            start.wait(timeout=PATIENCE_SECONDS)
             return work()
         finally:
             close_connections()
 
     with ThreadPoolExecutor(count) as pool:
         running = [pool.submit(one) for _ in range(count)]
-        return [future.result(timeout=60) for future in running]
+        return [future.result(timeout=PATIENCE_SECONDS) for future in running]
 
 
 def close_connections() -> None:

@@ -16,6 +16,8 @@ from deployments.remote import KeyPair, SshTarget, generate_key_pair
 
 HOST = "127.0.0.1"
 USER = "ubuntu"
+# Longer than anybody waits: a test that ends thaws its machine.
+FROZEN_SECONDS = 300
 
 
 @dataclass
@@ -61,10 +63,10 @@ class Machine:
 
         def stand_still() -> None:
             frozen.set()
-            self.thawed.wait(30)
+            self.thawed.wait(FROZEN_SECONDS)
 
         self.loop.call_soon_threadsafe(stand_still)
-        assert frozen.wait(5)
+        assert frozen.wait(60)
 
     def thaw(self) -> None:
         self.thawed.set()
@@ -96,7 +98,7 @@ class _Server(asyncssh.SSHServer):
         machine = self._machine
         machine.logins.append(username)
         if machine.freezes_at_login:
-            machine.thawed.wait(30)
+            machine.thawed.wait(FROZEN_SECONDS)
         if machine.hangs_up_at_login:
             machine.abort_all()
         return True
@@ -115,7 +117,7 @@ class _Files(asyncssh.SFTPServer):
     def __init__(self, chan: asyncssh.SSHServerChannel[bytes], machine: Machine) -> None:
         self._machine = machine
         if machine.freezes_at_sftp:
-            machine.thawed.wait(30)
+            machine.thawed.wait(FROZEN_SECONDS)
         super().__init__(chan, chroot=os.fsencode(machine.home))
 
     def read(self, file_obj: object, offset: int, size: int) -> bytes:
@@ -187,15 +189,15 @@ def running_machine(home: Path) -> Iterator[Machine]:
     loop = machine.loop
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(_listen(machine), loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(_listen(machine), loop).result(60)
     machine.port = server.get_port()
     try:
         yield machine
     finally:
         machine.thaw()
-        asyncio.run_coroutine_threadsafe(_close(machine, server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_close(machine, server), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
@@ -248,7 +250,7 @@ def silent_port(*, answer: bytes = b"") -> Iterator[int]:
             yield listener.getsockname()[1]
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
+            thread.join(60)
             for connection in taken:
                 connection.close()
 

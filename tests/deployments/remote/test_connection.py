@@ -15,7 +15,7 @@ from deployments.remote import (
     connect,
     generate_key_pair,
 )
-from tests.deployments.remote.conftest import QUICK
+from tests.deployments.remote.conftest import PATIENCE_SECONDS, PATIENT
 from tests.deployments.remote.machine import HOST, Machine, closed_port, silent_port
 
 
@@ -26,7 +26,7 @@ def target_at(port: int) -> SshTarget:
 
 def test_a_machine_with_the_pinned_host_key_lets_us_in(machine: Machine) -> None:
     with connect(machine.target()) as remote:
-        result = remote.run("echo hello", timeout_seconds=5)
+        result = remote.run("echo hello", timeout_seconds=PATIENCE_SECONDS)
 
     assert (result.exit_status, result.stdout) == (0, "hello\n")
 
@@ -72,7 +72,7 @@ def test_a_refused_login_key_is_told_from_an_unreachable_machine(machine: Machin
 def test_a_closed_port_is_unreachable() -> None:
     with (
         pytest.raises(SshUnreachableError) as caught,
-        connect(target_at(closed_port()), limits=QUICK),
+        connect(target_at(closed_port()), limits=PATIENT),
     ):
         pass
 
@@ -83,7 +83,7 @@ def test_a_closed_port_is_unreachable() -> None:
 def test_a_name_that_does_not_resolve_is_unreachable() -> None:
     target = replace(target_at(22), host="no-such-host.invalid")
 
-    with pytest.raises(SshUnreachableError), connect(target, limits=QUICK):
+    with pytest.raises(SshUnreachableError), connect(target, limits=PATIENT):
         pass
 
 
@@ -93,7 +93,7 @@ def test_a_name_that_does_not_resolve_is_unreachable() -> None:
     ids=["nothing", "a banner and then nothing", "HTTP", "noise"],
 )
 def test_f29_a_port_that_does_not_speak_ssh_is_unreachable_in_time(answer: bytes) -> None:
-    limits = replace(QUICK, connect_seconds=0.5, banner_seconds=0.5)
+    limits = replace(PATIENT, connect_seconds=0.5, banner_seconds=0.5)
 
     with (
         silent_port(answer=answer) as port,
@@ -111,7 +111,7 @@ def test_a_machine_that_freezes_before_the_login_is_unreachable_and_not_refusing
 
     with (
         pytest.raises(SshUnreachableError),
-        connect(machine.target(), limits=replace(QUICK, auth_seconds=0.5)),
+        connect(machine.target(), limits=replace(PATIENT, auth_seconds=0.5)),
     ):
         pass
 
@@ -121,7 +121,7 @@ def test_a_machine_that_hangs_up_during_the_login_is_unreachable_and_not_refusin
 ) -> None:
     machine.hangs_up_at_login = True
 
-    with pytest.raises(SshUnreachableError), connect(machine.target(), limits=QUICK):
+    with pytest.raises(SshUnreachableError), connect(machine.target(), limits=PATIENT):
         pass
 
 
@@ -136,7 +136,7 @@ def test_the_ssh_configuration_and_the_agent_of_whoever_runs_us_are_not_used(
     monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "stale-agent"))
 
     with connect(machine.target()) as remote:
-        assert remote.run("true", timeout_seconds=5).exit_status == 0
+        assert remote.run("true", timeout_seconds=PATIENCE_SECONDS).exit_status == 0
 
     assert set(machine.logins) == {"ubuntu"}
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from deployments.remote import RemoteError, RemoteFileMissingError, SshUnreachableError, connect
-from tests.deployments.remote.conftest import QUICK
+from tests.deployments.remote.conftest import PATIENCE_SECONDS, PATIENT
 from tests.deployments.remote.machine import Machine
 
 MIB = 1024 * 1024
 DATA = bytes(range(256)) * (5 * MIB // 256 + 3)
 
 
-def soon(seconds: float = 20) -> float:
+def soon(seconds: float = PATIENCE_SECONDS) -> float:
     return time.monotonic() + seconds
 
 
@@ -108,7 +108,7 @@ def test_a_missing_file_is_told_from_a_broken_connection(machine: Machine) -> No
     with connect(machine.target()) as remote:
         with pytest.raises(RemoteFileMissingError) as caught:
             remote.read("nothing", offset=0, limit=10)
-        assert remote.run("true", timeout_seconds=5).exit_status == 0
+        assert remote.run("true", timeout_seconds=PATIENCE_SECONDS).exit_status == 0
 
     assert "nothing" in caught.value.message
 
@@ -350,7 +350,7 @@ def test_a_machine_that_freezes_in_mid_transfer_is_unreachable_in_time(
 ) -> None:
     (machine.home / "adapter").write_bytes(DATA)
 
-    with connect(machine.target(), limits=replace(QUICK, idle_seconds=0.5)) as remote:
+    with connect(machine.target(), limits=replace(PATIENT, idle_seconds=2)) as remote:
         assert remote.read("adapter", offset=0, limit=10) == DATA[:10]
         machine.freeze()
 
@@ -364,7 +364,7 @@ def test_a_machine_that_freezes_in_mid_transfer_is_unreachable_in_time(
 def test_a_machine_that_freezes_before_the_first_file_is_unreachable_in_time(
     machine: Machine,
 ) -> None:
-    with connect(machine.target(), limits=replace(QUICK, channel_seconds=0.5)) as remote:
+    with connect(machine.target(), limits=replace(PATIENT, channel_seconds=0.5)) as remote:
         machine.freeze()
 
         with pytest.raises(SshUnreachableError):
@@ -378,7 +378,7 @@ def test_a_peer_that_opens_sftp_and_never_speaks_it_is_unreachable_in_time(
     machine.freezes_at_sftp = True
 
     with (
-        connect(machine.target(), limits=replace(QUICK, step_seconds=0.5)) as remote,
+        connect(machine.target(), limits=replace(PATIENT, step_seconds=0.5)) as remote,
         pytest.raises(SshUnreachableError),
     ):
         remote.read("adapter", offset=0, limit=10)
