@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.contrib.auth.models import User
+from django.core.cache import cache
 
 from core.errors import InvalidInputError
 from core.time import database_now
@@ -13,6 +14,8 @@ from deployments import clouds
 from deployments.providers import PROVIDERS
 from deployments.providers.base import Offer
 from secrets_vault.services import entry_for
+
+RECENT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,23 @@ def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
     offers = [offer for entry in keys for offer in clouds.provider_for(entry).offers()]
     offers.sort(key=lambda offer: (offer.hourly_price_usd, offer.instance_type, offer.region))
     return Catalogue(offers=tuple(offers), as_of=as_of)
+
+
+def recent_offers(user: User, *, max_age_seconds: float = RECENT_SECONDS) -> Catalogue:
+    """Return ``live_offers``, or what it answered a moment ago: for pages that are turned often.
+
+    Raises what ``live_offers`` does. What is started asks the cloud itself.
+    """
+    keys = [entry_for(user, name) for name in sorted(PROVIDERS)]
+    name = "offers-" + "-".join(f"{key.pk.hex}.{key.fingerprint}" for key in keys if key)
+    kept: Catalogue | None = cache.get(name)
+    if kept is not None:
+        age = (database_now() - kept.as_of).total_seconds()
+        if 0 <= age < max_age_seconds:
+            return kept
+    found = live_offers(user)
+    cache.set(name, found, timeout=max_age_seconds)
+    return found
 
 
 def matching(

@@ -216,9 +216,9 @@ def _cautions(offer: Offer) -> tuple[str, ...]:
     found = []
     card = cards.card_of(offer.gpu_name, offer.description)
     if card is not None and not card.has_bf16:
-        found.append("It has no bf16: training in fp16 may overflow")
+        found.append("No bf16: fp16 may overflow")
     if offer.architecture != "x86_64":
-        found.append("Its processor is ARM, which nobody has tried here")
+        found.append("ARM processor: untried here")
     return tuple(found)
 
 

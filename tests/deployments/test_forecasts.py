@@ -155,7 +155,7 @@ def test_a_machine_with_two_gpus_cannot_run_it(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize(
     ("instance_type", "words"),
-    [("gpu_1x_rtx6000", "no bf16"), ("gpu_1x_gh200", "ARM")],
+    [("gpu_1x_rtx6000", "No bf16"), ("gpu_1x_gh200", "ARM")],
 )
 def test_what_nobody_has_tried_is_tight_at_best(
     dataset: Dataset, instance_type: str, words: str
