@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from core import audit
+from core.addresses import client_network
 
 
 def locked_out(
@@ -19,7 +20,8 @@ def locked_out(
     be a mistyped password.
     """
     seconds = math.ceil(settings.AXES_COOLOFF_TIME.total_seconds())
-    audit.record("sign_in.locked", actor=None, obj=None)
+    network = client_network(request)
+    audit.record_denied("sign_in.locked", caller=network, network=network)
     response = render(request, "429.html", status=429)
     response.headers["Retry-After"] = str(seconds)
     return response

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 
+from core import audit
 from core.errors import NotFoundError
 
 Found = TypeVar("Found", bound=Model)
@@ -31,8 +32,27 @@ def get_owned(
     except (ValueError, ValidationError, OverflowError):
         found = None
     if found is None:
+        _note_denied(queryset, user, pk)
         kind = re.sub(r"(?<!^)(?=[A-Z])", " ", queryset.model.__name__).lower()
         raise NotFoundError(
             f"There is no such {kind}.", remedy="Check the id, or list what you have."
         )
     return found
+
+
+def _note_denied(
+    queryset: QuerySet[Found], user: AbstractBaseUser | AnonymousUser, pk: str | UUID | int
+) -> None:
+    """Leave an audit row, for unknown ids too: the time of an answer must not tell them apart."""
+    try:
+        theirs = QuerySet(queryset.model).filter(pk=pk).exists()
+    except (ValueError, ValidationError, OverflowError):
+        return
+    audit.record_denied(
+        "access.denied",
+        caller=f"user:{user.pk}",
+        actor=user,
+        kind=queryset.model.__name__,
+        id=str(pk)[:64],
+        exists=theirs,
+    )

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
-from core import tokens
+from core import audit, tokens
 from core.addresses import client_network
 from core.api.throttles import refuse_if_exceeded
 from core.errors import AuthenticationError
@@ -28,6 +28,7 @@ class BearerTokenAuthentication(BaseAuthentication):
             network = client_network(request)
             allowance = take(f"refused:{network}", limit=settings.REFUSED_TOKENS_PER_MINUTE)
             refuse_if_exceeded(request, allowance)
+            audit.record_denied("token.refused", caller=network, network=network)
             # One answer for unknown, expired and revoked: a guesser learns nothing (T1).
             raise AuthenticationError(
                 "The token is not valid.",

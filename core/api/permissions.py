@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from core import confirmation, tokens
+from core import audit, confirmation, tokens
 from core.errors import PermissionDeniedError
 from core.models import ApiToken
 
@@ -25,6 +25,13 @@ class HasScope(BasePermission):
         usual = "read" if request.method in SAFE_METHODS else "deploy"
         needed = getattr(view, "required_scopes", {}).get(request.method, usual)
         if not tokens.allows(request.auth, needed):
+            audit.record_denied(
+                "scope.denied",
+                caller=f"token:{request.auth.pk}",
+                actor=request.auth.user,
+                token=request.auth.prefix,
+                scope=needed,
+            )
             raise PermissionDeniedError(
                 f"This token lacks the scope {needed}.",
                 remedy=f"Make a token with the scope {needed}.",

@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from core import audit
 from core.addresses import client_network
 from core.api.parsers import BoundedJSONParser
 from core.api.schema import error_responses
@@ -54,6 +55,7 @@ class MachineTokenAuthentication(BaseAuthentication):
             network = client_network(request)
             allowance = take(f"refused:{network}", limit=settings.REFUSED_TOKENS_PER_MINUTE)
             refuse_if_exceeded(request, allowance)
+            audit.record_denied("token.refused", caller=network, network=network)
             # One answer for unknown, expired, revoked and a user's: a guesser learns nothing.
             raise AuthenticationError(
                 "This is no valid machine token.",
@@ -185,12 +187,24 @@ def machine_of(request: Request, job_id: str, *, scope: str) -> MachineToken:
     """Return the caller's token if it is good for this job and verb (I16)."""
     token = request.auth
     if not isinstance(token, MachineToken) or not _is(job_id, token.job_id):
+        _note_denied(token, what="another job")
         raise NotFoundError("There is nothing here.", remedy="Check the address and the id.")
     if scope not in token.scopes:
+        _note_denied(token, what=scope)
         raise PermissionDeniedError(
             f"This token lacks the scope {scope}.", remedy="It is not for this.", code="E_SCOPE"
         )
     return token
+
+
+def _note_denied(token: object, *, what: str) -> None:
+    if isinstance(token, MachineToken):
+        audit.record_denied(
+            "machine.denied",
+            caller=f"machine:{token.machine_id}",
+            machine=str(token.machine_id),
+            what=what,
+        )
 
 
 def _is(text: str, wanted: UUID) -> bool:
