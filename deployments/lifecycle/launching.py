@@ -5,8 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import transaction
 
+from core.database import retried
 from core.installation import installation_id
 from core.time import database_now
 from deployments import clouds, costs, quotes
@@ -191,7 +191,8 @@ def _save(lease: Lease, machine: Machine, result: LaunchResult) -> None:
         kind, message = "unclear", f"Confirming with the cloud: {result.detail}"
         changes = {"launch_state": LaunchState.UNKNOWN}
     changes["launch_ended_at"] = lease.now
-    with transaction.atomic():
+
+    def write_all() -> None:
         lease.write(
             machine=machine,
             machine_changes=changes,
@@ -199,6 +200,8 @@ def _save(lease: Lease, machine: Machine, result: LaunchResult) -> None:
         )
         if isinstance(result, Launched):
             _note_strays(lease, machine, result.extra_instance_ids)
+
+    retried(write_all)
 
 
 def _accepted(result: Launched) -> dict[str, object]:
