@@ -15,6 +15,7 @@ from core import sessions, tokens
 from deployments.models.deployments import Status
 from deployments.pages.status_words import WORDS
 from tests import builders
+from tests.deployments.api.conftest import BASE_URL
 from tests.deployments.pages import scenes
 from tests.deployments.pages.conftest import signed_in
 from tests.deployments.pages.test_new_run import filled
@@ -74,6 +75,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str, str]:
     """Render every page there is, with runs in every state."""
+    cloud.get(f"{BASE_URL}/instances", json={"data": []})
     scenes.worker_beats()
     newcomer = Client()
     newcomer.force_login(builders.make_user())
