@@ -3,6 +3,7 @@
 from django.urls import path
 
 from deployments.pages import account, confirm, data, jobs, machines, new_run, runs, vault
+from deployments.pages.help import views as help_pages
 from deployments.pages.wizard import data as wizard_data
 from deployments.pages.wizard import drafts_list, hardware, method, model, review, training
 
@@ -12,6 +13,8 @@ urlpatterns = [
     path("", runs.runs, name="runs"),
     path("runs/rows/", runs.rows, name="run-rows"),
     path("burn/", runs.burn, name="burn"),
+    path("help/", help_pages.index, name="help-index"),
+    path("help/<str:name>/", help_pages.article, name="help"),
     path("machines/", machines.machines, name="machines"),
     path("machines/rows/", machines.rows, name="machine-rows"),
     path("machines/look/", machines.look, name="machines-look"),

@@ -1,0 +1,171 @@
+"""Codes of training: limits, memory, data, the base model, and the machine's own checks."""
+
+from deployments.pages.help.entry import ENDS_AND_KEEPS, TRIES_A_FRESH_ONE, UNTIL_GONE, Entry
+
+LIMITS = (
+    Entry(
+        "E_BUDGET",
+        "The budget is used up",
+        "What the run has cost, and what a safe landing would cost on top, reached the budget.",
+        "Never more than the budget and the minutes of a landing. The end card names the sum.",
+        "It stops training while there is still money to save, brings the adapter of the last "
+        "step home, ends the machine and proves it gone.",
+        "Duplicate the run with a larger budget, fewer steps, or a cheaper GPU.",
+    ),
+    Entry(
+        "E_MAX_HOURS",
+        "The time limit is reached",
+        "The run took as long as you allowed it to.",
+        UNTIL_GONE,
+        "It lands the run as at the end of the budget: save, bring home, end, prove.",
+        "Duplicate the run with more hours or fewer steps.",
+    ),
+    Entry(
+        "E_PREPARE_TIMEOUT",
+        "Preparing took too long",
+        "Packages, data and base model were not in place within an hour.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "The log names the step that was slow. A region nearer to the Hub, or a smaller base "
+        "model, helps.",
+    ),
+)
+
+RUNNING = (
+    Entry(
+        "E_OOM",
+        "The GPU ran out of memory",
+        "Model, adapter and one batch of your longest rows together need more than the card has.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "Halve the batch size and double the gradient accumulation (the result is the same), "
+        "lower the maximum length, or choose a larger card or a smaller model. The run's page "
+        "names your own numbers.",
+    ),
+    Entry(
+        "E_NAN",
+        "The loss is no longer a number",
+        "The loss became infinite or undefined three times in a row: training has diverged.",
+        UNTIL_GONE,
+        "It stops, keeps the last good checkpoint if there is one, and ends the machine.",
+        "Divide the learning rate by ten, warm up for longer, and look at the last rows that "
+        "were trained on.",
+    ),
+    Entry(
+        "E_TRAINING",
+        "Training ended with an error",
+        "The training program stopped with an error that has no code of its own.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "The end of the log says why. If the data is the reason, Datasets shows the row.",
+    ),
+    Entry(
+        "E_KILLED",
+        "The training process was killed",
+        "Something on the machine killed the process, most likely because its main memory (not "
+        "the GPU's) ran out.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "Choose a machine with more memory, or a smaller base model or data set.",
+    ),
+    Entry(
+        "E_CUDA",
+        "The GPU or its driver failed",
+        "The card, its driver or the link between cards reported an error.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Start the run again; if it happens twice, choose another region or GPU type.",
+    ),
+    Entry(
+        "E_AGENT",
+        "The agent failed",
+        "Slipway's own small program on the machine met an error it did not expect.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "Start the run again. If it happens twice, show the log to whoever runs this server.",
+    ),
+    Entry(
+        "E_NO_ADAPTER",
+        "No usable adapter",
+        "Training ended, but the adapter's files are missing, empty or damaged.",
+        UNTIL_GONE,
+        "It keeps log and metrics, and calls nothing saved that is not.",
+        "The end of the log says why.",
+    ),
+)
+
+PREPARING = (
+    Entry(
+        "E_NO_GPU",
+        "No usable GPU",
+        "The machine came up, but its GPU could not be used. This happens at every cloud.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Nothing, if the second one works. Else choose another region or GPU type.",
+    ),
+    Entry(
+        "E_WRONG_GPU",
+        "Another GPU than was paid for",
+        "The machine has fewer cards, less memory or another processor than the cloud sold.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Start the run again, and tell the cloud if it happens twice.",
+    ),
+    Entry(
+        "E_INSTALL",
+        "Packages could not be installed",
+        "The Python packages of the trainer did not install; the message carries the last lines.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Start the run again later. If it lasts, whoever runs this server looks at the package "
+        "sources.",
+    ),
+    Entry(
+        "E_DISK",
+        "The machine's disk is full",
+        "Base model, data and checkpoints need more room than the machine has.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "Choose a machine with a larger disk, a smaller base model, or fewer checkpoints.",
+    ),
+    Entry(
+        "E_HF_ACCESS",
+        "The Hub refused the base model",
+        "The model does not exist under that name, or one must accept its terms first.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "Check the name, or choose a model that needs no consent.",
+    ),
+    Entry(
+        "E_HF_UNREACHABLE",
+        "The Hub could not be reached",
+        "The machine could not download the base model, in several tries.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Start the run again later.",
+    ),
+    Entry(
+        "E_CONFIG",
+        "The training settings cannot be used",
+        "The trainer refused a setting, or two that do not go together.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "The message names the setting. Correct it and start again.",
+    ),
+    Entry(
+        "E_DATA",
+        "The data cannot be used",
+        "A row does not have the form that the method needs.",
+        "Nothing when it is found at upload. On a machine, its time until it is gone.",
+        "It checks data when you upload it, line by line, so that this is rare on a machine.",
+        "Datasets shows every finding with its line and what to do about it.",
+    ),
+    Entry(
+        "E_DATA_CHANGED",
+        "The data on the machine is not what was checked",
+        "The file on the machine does not have the sha256 of the data you chose.",
+        UNTIL_GONE,
+        "It never trains on other bytes than those it shows you.",
+        "Start the run again. If it happens twice, something on the way changes files.",
+    ),
+)
