@@ -1,5 +1,6 @@
 """What runs have told, read back for lists and charts: metrics, log lines, pace."""
 
+import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -86,6 +87,19 @@ def metric_series(
         columns.value.append(value)
         columns.time.append(at)
     return series
+
+
+def usual_seconds_to_first_step(user_id: int) -> float | None:
+    """Return the middle time from accepting a run to its first step; None without such runs.
+
+    Of the user's twenty newest deployments that came so far.
+    """
+    came = RunState.objects.filter(
+        machine__deployment__user=user_id, machine__attempt=1, first_step_at__isnull=False
+    ).order_by("-first_step_at")
+    pairs = came.values_list("first_step_at", "machine__deployment__created_at")[:20]
+    took = [(first - accepted).total_seconds() for first, accepted in pairs if first]
+    return statistics.median(took) if took else None
 
 
 def log_lines(job: TrainingJob, *, level: str = "debug") -> QuerySet[LogLine]:

@@ -21,6 +21,8 @@ from deployments.models import Machine, Metric, MetricBucket, TrainingJob
 
 # A machine that invents names gets no more metrics than this for its job (T3).
 MAX_NAMES = 100
+# Looking closely at a part of a run reads at most so many raw rows.
+MAX_ROWS_CLOSELY = 20_000
 _BUCKET_FIELDS = tuple(each.name for each in fields(Bucket))
 
 
@@ -110,6 +112,25 @@ def bucket_series(job_id: UUID, names: Collection[str]) -> dict[str, list[Bucket
     for name, *bucket in rows.values_list("name", *_BUCKET_FIELDS):
         found[name].append(Bucket(*cast("Any", bucket)))
     return dict(found)
+
+
+def finer_series(
+    job_id: UUID, names: Collection[str], *, first: int, last: int
+) -> dict[str, list[Bucket]] | None:
+    """Return buckets of the raw rows from step ``first`` to ``last``; None if these are too many.
+
+    Every name that has rows there is among them, each in at most MAX_BUCKETS buckets.
+    """
+    rows = Metric.objects.filter(job=job_id, name__in=names, step__range=(first, last))
+    values = rows.order_by("name", "step").values_list("name", "step", "value", "at")
+    found = list(values[: MAX_ROWS_CLOSELY + 1])
+    if len(found) > MAX_ROWS_CLOSELY:
+        return None
+    told: dict[str, list[Told]] = defaultdict(list)
+    for name, step, value, at in found:
+        told[name].append(Told(step, value, at))
+    widths = {n: bucketing.fitting_width((t.step for t in told[n]), width=1) for n in told}
+    return {name: bucketing.bucketed(told[name], width=widths[name]) for name in told}
 
 
 def _write(job_id: UUID, made: Mapping[str, Iterable[Bucket]]) -> None:

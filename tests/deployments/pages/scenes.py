@@ -5,6 +5,7 @@ One afternoon, told backwards from ``now``, so that what is live looks live.
 
 import math
 import random
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -137,7 +138,16 @@ def training_told(rented: Machine, *, steps: int, seed: int = 3, diverges: bool 
         loss = 1.05 + math.exp(-step / 32) + pick.uniform(-0.06, 0.06)
         if diverges and step > steps - 8:
             loss += 0.3 * (step - steps + 8)
-        told = {"train/loss": loss}
+        told = {
+            "train/loss": loss,
+            "train/learning_rate": 2e-4 * min(step / 12, (TOTAL_STEPS + 40 - step) / 313),
+            "train/grad_norm": 0.6 + 1.3 * math.exp(-step / 22) + pick.uniform(-0.15, 0.15),
+            "train/tokens": 2048.0 * step,
+            "train/tokens_per_second": 760 if step % 48 == 1 else 1040 + pick.uniform(-30, 30),
+        }
+        if step % 2 == 0:
+            told["gpu/memory_used_gib"] = 13.3 + pick.uniform(-0.05, 0.05)
+            told["gpu/utilization_percent"] = 96 + pick.uniform(-4, 3)
         if step % 48 == 0:
             told["eval/loss"] = 1.09 + math.exp(-step / 36)
         rows += [
@@ -191,6 +201,18 @@ def training_told(rented: Machine, *, steps: int, seed: int = 3, diverges: bool 
     for number, (level, source, text) in enumerate(lines):
         at = database_now() - seconds(7 * (len(lines) - number))
         builders.make_log_line(rented, level=level, source=source, text=text, at=at)
+
+
+def told(rented: Machine, metrics: Mapping[str, Sequence[float]]) -> None:
+    """Let a machine have told of metrics from step 1 on, instead of what it told before."""
+    job, begin = rented.deployment.job, rented.deployment.created_at + seconds(595)
+    Metric.objects.filter(job=job, name__in=metrics).delete()
+    Metric.objects.bulk_create(
+        Metric(job=job, machine=rented, name=name, step=step, value=value, at=begin + seconds(step))
+        for name, values in metrics.items()
+        for step, value in enumerate(values, start=1)
+    )
+    metric_rows.rebuild_buckets(job.pk)
 
 
 def training(user: User, **fields: Any) -> Deployment:
@@ -296,6 +318,19 @@ def failed(user: User, **fields: Any) -> Deployment:
         "retryable": False,
     }
     finish(deployment, Status.FAILED, at=begin + seconds(1191), error=error)
+    return deployment
+
+
+def failed_before_boot(user: User, **fields: Any) -> Deployment:
+    """Make a run that failed because no machine was free; nothing was rented."""
+    deployment = waiting(user, **fields)
+    error = {
+        "code": "E_CAPACITY",
+        "message": "No machine was free.",
+        "remedy": "Wait longer, or allow other machines.",
+        "retryable": False,
+    }
+    finish(deployment, Status.FAILED, at=database_now(), error=error)
     return deployment
 
 
