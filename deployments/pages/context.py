@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from core.time import database_now
-from deployments import clouds
+from deployments import clouds, second_guard
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray, WorkerHeartbeat
 from deployments.models.deployments import LIVING
 from deployments.overview import MAY_LIVE
@@ -48,6 +48,7 @@ HERE = {
     "wizard-training": "runs",
     "wizard-hardware": "runs",
     "wizard-review": "runs",
+    "wizard-file": "runs",
     "machines": "machines",
     "datasets": "data",
     "dataset": "data",
@@ -115,7 +116,11 @@ def top_bar(request: HttpRequest) -> dict[str, object]:
 def _top_bar(user: User) -> TopBar:
     now = database_now()
     machines = living_machines(user)
-    return TopBar(burn=burn(user, machines, now=now), banners=worker_banner(user, machines, now))
+    return TopBar(burn=burn(user, machines, now=now), banners=_banners(user, machines, now=now))
+
+
+def _banners(user: User, machines: Sequence[Machine], *, now: datetime) -> tuple[Banner, ...]:
+    return (*worker_banner(user, machines, now), *guard_banner(machines, now))
 
 
 def living_machines(user: User) -> list[Machine]:
@@ -164,13 +169,26 @@ def worker_banner(user: User, machines: Sequence[Machine], now: datetime) -> tup
     live = Deployment.objects.filter(user=user, status__in=LIVING)
     if not machines and not live.exists():
         return ()
-    newest = WorkerHeartbeat.objects.aggregate(newest=Max("beat_at"))["newest"]
+    workers = WorkerHeartbeat.objects.exclude(name=second_guard.BEAT_NAME)
+    newest = workers.aggregate(newest=Max("beat_at"))["newest"]
     if newest is not None and now - newest < WORKER_SILENT_AFTER:
         return ()
     title = "No worker runs" if newest is None else f"No worker since {moment(newest)}"
     bills = " and machines go on billing" if machines else ""
     text = f"Runs stand still{bills} until one is started:"
     return (Banner(title, text, tone="bad", command="python manage.py worker"),)
+
+
+def guard_banner(machines: Sequence[Machine], now: datetime) -> tuple[Banner, ...]:
+    """Say that real machines live and the second guard does not look after them (D7)."""
+    if not second_guard.is_needed(machines):
+        return ()
+    looked = second_guard.looked_at()
+    if not second_guard.is_late(looked, now=now):
+        return ()
+    when = "has not looked today" if looked is None else f"has not looked since {moment(looked)}"
+    text = "Runs go on. If the worker fails too, nobody ends your machines. Set up its timer, or:"
+    return (Banner(f"The second guard {when}", text, command="python manage.py reap"),)
 
 
 def installation_banners() -> tuple[Banner, ...]:

@@ -57,6 +57,7 @@ OPERATORS = {"readyz", "metrics"}
 # What stands in an address and is nobody's: a platform, a block of a page, parts of admin's.
 NOT_OWNED = {
     "platform": "lambda",
+    "file_name": "job.json",
     "name": "state",
     "content_type_id": "1",
     "app_label": "core",

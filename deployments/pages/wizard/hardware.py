@@ -16,7 +16,7 @@ from deployments.forecasts import OfferForecast
 from deployments.models import Draft
 from deployments.pages.answers import page
 from deployments.pages.forms import PlainForm
-from deployments.pages.wizard import budget_words, frame, likely, offers_table
+from deployments.pages.wizard import budget_words, frame, likely, offers_table, refusals
 from deployments.pages.wizard.likely import Look
 from deployments.pages.wizard.offers_table import Place
 from deployments.quotes import AUTO
@@ -232,13 +232,30 @@ def step(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     draft = frame.own_draft(request, draft_id)
     look = likely.look(draft)
     if request.method != "POST":
-        return _show(request, draft, look, HardwareForm(draft, look, initial=initial(draft, look)))
+        return _show(request, draft, look, _form_to_show(request, draft, look))
     form = HardwareForm(draft, look, request.POST)
     is_valid = form.is_valid()
     if is_valid or frame.goes_back(request) or request.POST.get(frame.GO) == frame.STAY:
         draft = drafts.change(draft, form.values())
         return frame.moved_on(request, draft, STEP)
     return _show(request, draft, look, form)
+
+
+def _form_to_show(request: HttpRequest, draft: Draft, look: Look) -> HardwareForm:
+    """Return the form as it is kept; after a start that was refused, with the reason in it."""
+    first = initial(draft, look)
+    refusal = refusals.take(request, draft)
+    if refusal is None:
+        return HardwareForm(draft, look, initial=first)
+    place = likely.chosen(draft)
+    ticked = [row.value for row in look.table.waited_for]
+    kept = {**first, "machine": place.value if place else "", "wait_for": ticked}
+    form = HardwareForm(draft, look, kept)
+    field = FIELDS_BY_PARAM.get(refusal.param)
+    # What the form finds wrong by itself says the same, with newer figures.
+    if form.is_valid() or field not in form.errors:
+        form.add_error(field, refusal.message)
+    return form
 
 
 def initial(draft: Draft, look: Look) -> dict[str, Any]:

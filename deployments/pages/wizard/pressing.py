@@ -1,0 +1,128 @@
+"""From a draft that is complete to the press of Start: what exactly is asked for, at what price."""
+
+from decimal import Decimal
+
+from core.errors import InvalidInputError, SlipwayError
+from deployments import drafts
+from deployments.models import Draft
+from deployments.pages.starting import Press
+from deployments.pages.wizard import likely, offers_table
+from deployments.pages.wizard.likely import Look
+from deployments.pages.wizard.offers_table import Place
+from deployments.quotes import AUTO
+from deployments.services import DEFAULT_MAX_HOURS, ConfigInput, DeployRequest, Fallback
+from deployments.templatetags.wording import usd_exact
+
+MAX_FALLBACKS = 20
+CHANGED_ELSEWHERE = (
+    "This draft was changed in another window since you looked. Nothing was started: look it over "
+    "once more."
+)
+# The step on which a refusal of the services can be put right, by the name of its parameter.
+STEP_BY_PARAM = {
+    "dataset_id": "data",
+    "method": "method",
+    "base_model": "model",
+    "hyperparameters": "training",
+    "eval": "training",
+}
+# With these no step helps; the review says what does.
+STAY_AT_REVIEW = frozenset({"E_FORM_USED", "E_APP_URL"})
+
+
+class LookAgainError(Exception):
+    """What was shown beside the button is no longer so; ``message`` says what changed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def step_of(error: SlipwayError) -> str:
+    """Return the step on which the reader can put a refusal right."""
+    if error.code in STAY_AT_REVIEW:
+        return "review"
+    return STEP_BY_PARAM.get((error.param or "").split(".")[0], "hardware")
+
+
+def press(draft: Draft, look: Look, *, name: str, shown: Decimal | None) -> Press:
+    """Return what one press asks for, each machine at no more than it was shown for (F5).
+
+    Raises: LookAgainError when the price rose; InvalidInputError when the machine is taken, and
+    what the cloud answered when the offers are not known.
+    """
+    if look.error is not None:
+        raise look.error
+    place = _place(draft, look, shown)
+    config = ConfigInput(
+        name=name,
+        base_model=str(draft.values["base_model"]),
+        dataset_id=str(draft.dataset_id),
+        method=drafts.method_of(draft),
+        hyperparameters=drafts.hyperparameters(draft),
+        eval=draft.values.get("eval", {}),
+        budget_limit=likely.amount(draft, "budget_limit"),
+    )
+    waits = draft.values.get("wait_for_capacity_minutes")
+    request = DeployRequest(
+        training_config_id=str(draft.pk),
+        instance_type=place.instance_type,
+        region=place.region,
+        budget_limit=likely.amount(draft, "budget_limit"),
+        max_hours=likely.amount(draft, "max_hours") or DEFAULT_MAX_HOURS,
+        name=name,
+        wait_for_capacity_minutes=DeployRequest.wait_for_capacity_minutes
+        if waits is None
+        else int(waits),
+        max_hourly_price=place.hourly,
+        fallbacks=_fallbacks(draft, look, place),
+        keep_on_failure_minutes=int(draft.values.get("keep_on_failure_minutes") or 0),
+    )
+    return Press(nonce=draft.pk, platform=place.platform, config=config, request=request)
+
+
+def _place(draft: Draft, look: Look, shown: Decimal | None) -> Place:
+    """Return the chosen machine at its price of now; what is waited for may be sold out."""
+    chosen, waited = likely.chosen(draft), likely.waited_for(draft)
+    now = look.forecast_of(chosen)
+    if chosen is None or now is None:
+        raise _taken("The chosen machine is no longer on offer.")
+    found = offers_table.place_of(now.offer)
+    is_waited_for = any(found.instance_type == place.instance_type for place in waited)
+    if not now.offer.available and not is_waited_for:
+        raise _taken(f"{offers_table.gpu_words(now.offer)} is sold out now.")
+    if shown is None or now.offer.hourly_price_usd > shown:
+        before = f" from {usd_exact(shown)}" if shown else ""
+        raise LookAgainError(
+            f"The price rose{before} to {usd_exact(now.offer.hourly_price_usd)} an hour since you "
+            "looked. Nothing was started: look it over once more."
+        )
+    region = chosen.region if chosen.region == AUTO else found.region
+    return Place(found.platform, found.instance_type, region, shown)
+
+
+def _taken(what: str) -> InvalidInputError:
+    return InvalidInputError(
+        what,
+        remedy="Choose another one, or tick it among the sold-out ones to wait for it.",
+        param="instance_type",
+        code="E_CAPACITY",
+    )
+
+
+def _fallbacks(draft: Draft, look: Look, place: Place) -> tuple[Fallback, ...]:
+    """Return the free offers up to the limit, by total, then what would be waited for."""
+    limit = likely.amount(draft, "fallback_total_limit")
+    rows = look.table.free if limit is not None else ()
+    chosen = next((row for row in rows if row.place.is_same(place)), None)
+    free = [] if limit is None else offers_table.fallback_rows(limit, rows, chosen)
+    waited = [
+        offers_table.place_of(forecast.offer)
+        for wanted in likely.waited_for(draft)
+        if (forecast := look.forecast_of(wanted)) is not None
+    ]
+    found: dict[Fallback, None] = {}
+    for each in [*(row.place for row in free), *waited]:
+        if each.platform == place.platform and not each.is_same(place):
+            found[Fallback(each.platform, each.instance_type, each.region, each.hourly)] = None
+    return tuple(found)[:MAX_FALLBACKS]
