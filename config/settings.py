@@ -1,6 +1,7 @@
 """All settings, read once from the environment (API.md section 7)."""
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -61,6 +62,8 @@ LAMBDA_HOST_KEY = environment.choice(
 )
 LAMBDA_SSH_KEY_PATH = environment.text("LAMBDA_SSH_KEY_PATH")
 DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
+# From so much spent on, a run is cancelled only by typing its name.
+CONFIRM_NAME_FROM_USD = Decimal(str(environment.number("CONFIRM_NAME_FROM_USD", default=20)))
 DATASET_SIZE_LIMIT_BYTES = int(
     environment.number("DATASET_SIZE_LIMIT_BYTES", default=512 * 1024**2)
 )

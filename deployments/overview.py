@@ -173,6 +173,7 @@ def progress(run: RunState, pace: Pace | None, *, is_training: bool) -> Progress
         epoch=run.epoch,
         percent=percent,
         seconds_remaining=_seconds_remaining(run, pace) if is_training else None,
+        paced_steps=max(0, (run.step or 0) - pace.first_step) if pace else 0,
     )
 
 

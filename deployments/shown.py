@@ -28,13 +28,17 @@ class Cost:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is, as of the newest step the machine has told of; None is not known."""
+    """How far training is, as of the newest step the machine has told of; None is not known.
+
+    ``paced_steps`` is over how many steps the pace behind ``seconds_remaining`` was measured.
+    """
 
     step: int | None
     total_steps: int | None
     epoch: float | None
     percent: float | None
     seconds_remaining: int | None
+    paced_steps: int = 0
 
 
 @dataclass(frozen=True)

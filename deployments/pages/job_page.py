@@ -3,29 +3,51 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils.text import slugify
 
 from core.errors import NotFoundError
 from core.lookups import get_owned
 from core.time import database_now
 from deployments import base_models, clouds, history, overview
+from deployments.event_values import GPU_USE
 from deployments.models import Artifact, Deployment, LogLine, Machine, TrainingJob
 from deployments.models.deployments import Status
 from deployments.overview import DeploymentOverview, EventLine, MachineOverview
-from deployments.pages import charts, machine_facts, money, phases, problems, status_words
-from deployments.pages.end_card import End, Figure, end_card
+from deployments.pages import machine_facts, money, problems, status_words
+from deployments.pages.charts.kinds import EVAL_LOSS, TRAIN_LOSS, View
+from deployments.pages.charts.of_run import RunCharts
+from deployments.pages.job import cost_by_phase, expected, health, phases, remedies, tabs
+from deployments.pages.job.checkpoints import CheckpointLine, checkpoint_lines
+from deployments.pages.job.cost_by_phase import CostByPhase
+from deployments.pages.job.end_card import End, Figure, end_card
+from deployments.pages.job.health import Note, Readings
+from deployments.pages.job.remedies import Button
+from deployments.pages.job.still_works import still_works
 from deployments.pages.machine_facts import Freshness, MachineFacts
 from deployments.pages.problems import Alarm, Problem
 from deployments.pages.status_words import Pill
-from deployments.templatetags.wording import about, duration, figure, moment, percent, usd
+from deployments.templatetags.wording import (
+    NOT_KNOWN,
+    about,
+    duration,
+    figure,
+    moment,
+    moment_exact,
+    percent,
+    usd,
+)
 
 LOG_TAIL = 8
-EVENTS_SHOWN = overview.LAST_EVENTS
+# More checkpoints than these no page shows.
+MOST = 100
+EVENTS_A_PAGE = 200
+QUANTUM_WORDS = {1: "second", 60: "minute", 3600: "hour"}
 ADAPTER = "adapter"
-TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 
 def find(user: User, job_id: UUID) -> "JobPage":
@@ -40,10 +62,14 @@ def find(user: User, job_id: UUID) -> "JobPage":
 class JobPage:
     """One job and its newest deployment, worded for people."""
 
+    events_a_page = EVENTS_A_PAGE
+
     def __init__(self, job: TrainingJob, deployment: Deployment, *, now: datetime) -> None:
         self.job = job
         self.deployment = deployment
         self.now = now
+        # How the charts are looked at.
+        self.view = View()
 
     @cached_property
     def run(self) -> DeploymentOverview:
@@ -91,17 +117,22 @@ class JobPage:
         rank = self.job.config.get("hyperparameters", {}).get("lora_r")
         method = str(self.job.config.get("method", "sft")).upper()
         parts = [
-            model_words(self.job.model_name),
+            self.base_model,
             f"{method}, LoRA rank {rank}" if rank else method,
             f"{self.job.dataset.name}, {self.job.dataset.rows:,} rows",
         ]
         return " · ".join(parts)
 
     @cached_property
-    def can_stop(self) -> bool:
+    def can_cancel(self) -> bool:
         """Whether asking for the end would change anything; saving can still be given up."""
         decided = self.run.stop_asked and not self.run.save_wanted
         return self.is_live and not decided and self.run.status != Status.TERMINATING
+
+    @cached_property
+    def can_stop_and_save(self) -> bool:
+        """Whether there is something to save, and nobody has asked for the end yet."""
+        return self.can_cancel and not self.run.stop_asked and self.run.status == Status.TRAINING
 
     @cached_property
     def epochs(self) -> float | None:
@@ -141,21 +172,31 @@ class JobPage:
     def figures(self) -> tuple[Figure, ...]:
         """The row of figures above the money."""
         found = [*self._progress_figures(), Figure("Elapsed", self._elapsed())]
-        likely = self.money.likely
+        if self.run.status == Status.TRAINING:
+            found.append(self._left_figure())
+        return (*found, self._machine_figure())
+
+    def _left_figure(self) -> Figure:
         left = self.run.progress.seconds_remaining if self.run.progress else None
-        if left is not None and likely is not None:
-            by = self.now + timedelta(seconds=likely.high_seconds)
-            found.append(Figure("Left", about(left), f"gone by {moment(by)}"))
-        if self.machine is not None:
-            gpu = machine_facts.gpu_words(self.machine)
-            price = f"{usd(self.machine.hourly)} an hour"
-            found.append(Figure("Machine", gpu, f"{self.machine.region} · {price}"))
-        else:
+        likely = self.money.likely
+        if left is None or likely is None:
+            return Figure("Left", NOT_KNOWN, f"after {money.ENOUGH_STEPS} steps")
+        if self.run.attention:
+            return Figure("Training ends", f"about {moment(self.now + timedelta(seconds=left))}")
+        by = self.now + timedelta(seconds=likely.high_seconds)
+        return Figure("Left", about(left), f"gone by {moment(by)}")
+
+    def _machine_figure(self) -> Figure:
+        if self.machine is None:
             asked = self.run.instance_type
             gpu = "cheapest free" if asked == "auto" else asked
             limit = usd(self.run.max_hourly_price)
-            found.append(Figure("Machine", "none yet", f"{gpu}, up to {limit} an hour"))
-        return tuple(found)
+            return Figure("Machine", "none yet", f"{gpu}, up to {limit} an hour")
+        gpu = machine_facts.gpu_words(self.machine)
+        if self.freshness and not self.freshness.is_good and self.machine.seen_at:
+            return Figure("Machine", gpu, f"last confirmed {moment_exact(self.machine.seen_at)}")
+        price = f"{usd(self.machine.hourly)} an hour"
+        return Figure("Machine", gpu, f"{self.machine.region} · {price}")
 
     def _progress_figures(self) -> list[Figure]:
         progress = self.run.progress
@@ -175,18 +216,26 @@ class JobPage:
     @cached_property
     def money(self) -> money.MoneyBar:
         """The money bar."""
-        quantum_seconds = clouds.capabilities(self.deployment.platform).billing_quantum_seconds
-        return money.money_bar(self.run, timing=settings.TIMING, quantum_seconds=quantum_seconds)
+        return money.money_bar(
+            self.run, timing=settings.TIMING, quantum_seconds=self._quantum_seconds
+        )
+
+    @cached_property
+    def _quantum_seconds(self) -> int:
+        return clouds.capabilities(self.deployment.platform).billing_quantum_seconds
 
     @cached_property
     def strips(self) -> tuple[phases.Strip, ...]:
         """A phase strip for each machine."""
-        return phases.strips(self.run, self._changes, now=self.now)
+        ahead = expected.expected(self.run, timing=settings.TIMING)
+        return phases.strips(self.run, self._changes, expected=ahead, now=self.now)
 
     @cached_property
-    def ledger(self) -> phases.Ledger:
+    def cost(self) -> CostByPhase:
         """The cost by phase, with what the cloud rounds up."""
-        return phases.ledger(self.run, self._changes, now=self.now)
+        return cost_by_phase.cost_by_phase(
+            self.run, self._changes, quantum_seconds=self._quantum_seconds, now=self.now
+        )
 
     @cached_property
     def _changes(self) -> list[EventLine]:
@@ -194,14 +243,10 @@ class JobPage:
         return [overview.event_line(event, {}) for event in rows]
 
     @cached_property
-    def chart(self) -> charts.LossChart | None:
-        """The loss chart; None before the first value."""
-        series = history.metric_series(self.job, names=(TRAIN_LOSS, EVAL_LOSS))
-        return charts.loss_chart(
-            series.get(TRAIN_LOSS),
-            series.get(EVAL_LOSS),
-            total_steps=self.run.progress.total_steps if self.run.progress else None,
-            epochs=self.epochs or 0.0,
+    def charts(self) -> RunCharts:
+        """What the run has told, as charts."""
+        return RunCharts(
+            self.deployment, self.run, epochs=self.epochs, now=self.now, view=self.view
         )
 
     @cached_property
@@ -226,6 +271,11 @@ class JobPage:
         )
 
     @cached_property
+    def environment(self) -> dict[str, Any]:
+        """What the newest machine told of itself: versions, card, architecture."""
+        return dict((self.run.run.environment if self.run.run else None) or {})
+
+    @cached_property
     def tries(self) -> tuple[MachineOverview, ...]:
         """The launches that came to nothing, the newest first."""
         return tuple(m for m in reversed(self.run.machines) if m.status in overview.NOT_STARTED)
@@ -241,30 +291,107 @@ class JobPage:
         return sum(machine.billed_seconds or 0.0 for machine in self.machines)
 
     @cached_property
+    def notes(self) -> tuple[Note, ...]:
+        """What its figures say of the run's health, or what still works when it needs its owner."""
+        if self.alarm:
+            return still_works(self.run, now=self.now)
+        return health.notes(self._readings)
+
+    @cached_property
+    def _readings(self) -> Readings:
+        """Four queries."""
+        news, recipe = self.run.run, self.job.config.get("hyperparameters", {})
+        rate = self.run.metrics.get("train/learning_rate")
+        return Readings(
+            now=self.now,
+            is_training=self.run.status == Status.TRAINING,
+            train_loss=self._newest(TRAIN_LOSS, 2 * health.MOST_IN_A_WINDOW),
+            eval_loss=self._newest(EVAL_LOSS, health.MOST_IN_A_WINDOW),
+            grad_norm=self._newest("train/grad_norm", 2 * health.MOST_IN_A_WINDOW),
+            learning_rate=rate.value if rate else None,
+            micro_batch=recipe.get("per_device_train_batch_size"),
+            heartbeat=(news.heartbeat if news else None) or {},
+            gpu_percents=[v for _, v in self._newest(GPU_USE, health.LOOKS) if v is not None],
+            is_stand_in=bool(news and news.is_cpu_stand_in),
+            news_at=news.news_at if news else None,
+            looked_at=news.looked_at if news else None,
+        )
+
+    def _newest(self, name: str, number: int) -> list[tuple[int, float | None]]:
+        rows = self.job.metrics.filter(name=name).order_by("-step")
+        return list(rows.values_list("step", "value")[:number])[::-1]
+
+    @cached_property
     def log(self) -> list[LogLine]:
         """The newest log lines, newest first."""
         return history.newest_log_lines(self.job, limit=LOG_TAIL)[::-1]
 
     @cached_property
-    def log_count(self) -> int:
+    def log_count(self) -> str:
         """How many log lines there are."""
-        return history.log_lines(self.job).count()
+        return tabs.counted(history.log_lines(self.job))
 
     @cached_property
-    def events(self) -> tuple[EventLine, ...]:
-        """The newest events, newest first."""
-        return self.run.events[::-1]
+    def checkpoints(self) -> list[CheckpointLine]:
+        """The checkpoints with how good each is and where it lies, newest first. Two queries."""
+        rows = list(self.job.checkpoints.select_related("machine").order_by("-step")[:MOST])
+        told = self.job.metrics.filter(
+            name__in=(TRAIN_LOSS, EVAL_LOSS), step__in={row.step for row in rows}
+        )
+        losses: dict[str, dict[int, float | None]] = {TRAIN_LOSS: {}, EVAL_LOSS: {}}
+        for name, step, value in told.values_list("name", "step", "value"):
+            losses[name][step] = value
+        return checkpoint_lines(
+            rows,
+            artifacts=self.run.artifacts,
+            living=frozenset(m.machine_id for m in self.run.machines if m.may_live),
+            eval_losses=losses[EVAL_LOSS],
+            train_losses=losses[TRAIN_LOSS],
+            epochs_a_step=self._epochs_a_step,
+        )
 
     @cached_property
-    def events_are_all(self) -> bool:
-        """Whether no event is older than those shown."""
-        return len(self.run.events) < EVENTS_SHOWN
+    def _epochs_a_step(self) -> float | None:
+        progress = self.run.progress
+        if progress is None or not progress.step or progress.epoch is None:
+            return None
+        return progress.epoch / progress.step
+
+    @cached_property
+    def newest_events(self) -> list[EventLine]:
+        """The first page of the story, newest first."""
+        return self.events_before(None)
+
+    def events_before(self, event_id: int | None) -> list[EventLine]:
+        """Return a page of the story, newest first; one query."""
+        rows = self.deployment.events.order_by("-id")
+        if event_id is not None:
+            rows = rows.filter(pk__lt=event_id)
+        names = {machine.machine_id: machine.name for machine in self.run.machines}
+        return [overview.event_line(event, names) for event in rows[:EVENTS_A_PAGE]]
 
     @cached_property
     def adapter(self) -> Artifact | None:
         """The adapter, once it is home."""
         kept = [artifact for artifact in self.run.artifacts if artifact.kind == ADAPTER]
         return kept[0] if kept else None
+
+    @cached_property
+    def adapter_file(self) -> str:
+        """The adapter's name once downloaded (``api.artifacts``)."""
+        run = slugify(self.job.name)
+        name = self.adapter.name if self.adapter else ""
+        return f"{run}-{name}" if run else name
+
+    @cached_property
+    def base_model(self) -> str:
+        """The model that was trained, for people."""
+        return model_words(self.job.model_name)
+
+    @cached_property
+    def quantum_words(self) -> str:
+        """The step in which the cloud bills time: minute."""
+        return QUANTUM_WORDS.get(self._quantum_seconds, f"{self._quantum_seconds} seconds")
 
     @cached_property
     def problem(self) -> Problem | None:
@@ -282,7 +409,18 @@ class JobPage:
         """The end card; None while the run is on its way."""
         if not self.run.is_terminal and self.run.status != Status.TERMINATING:
             return None
-        return end_card(self.run, self.adapter, self.chart, billed_seconds=self.billed_seconds)
+        return end_card(
+            self.run,
+            self.adapter,
+            self.charts.losses,
+            problem=self.problem,
+            billed_seconds=self.billed_seconds,
+        )
+
+    @cached_property
+    def remedy(self) -> Button:
+        """The first button after a failure."""
+        return remedies.button(self.problem.code if self.problem else "")
 
 
 def model_words(name: str) -> str:

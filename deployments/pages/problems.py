@@ -12,6 +12,8 @@ from deployments.templatetags.wording import moment, size, usd
 
 # With these we cannot reach the account: only another key, or the cloud's own page, helps.
 KEY_TROUBLE = frozenset({"E_AUTH", "E_SECRET_UNREADABLE", "E_KEY_DELETED"})
+# With these a machine cannot be ended by us now.
+OUT_OF_REACH = KEY_TROUBLE | {"E_CANNOT_END"}
 
 
 @dataclass(frozen=True)

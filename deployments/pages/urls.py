@@ -1,8 +1,8 @@
 """The addresses of the pages. Nobody else's objects are ever found under them (I18)."""
 
-from django.urls import path
+from django.urls import include, path
 
-from deployments.pages import account, confirm, data, jobs, machines, new_run, runs, vault
+from deployments.pages import account, confirm, data, machines, new_run, runs, vault
 from deployments.pages.help import views as help_pages
 from deployments.pages.wizard import data as wizard_data
 from deployments.pages.wizard import drafts_list, hardware, method, model, review, training
@@ -19,10 +19,8 @@ urlpatterns = [
     path("machines/rows/", machines.rows, name="machine-rows"),
     path("machines/look/", machines.look, name="machines-look"),
     path("new/", new_run.new_run, name="new-run"),
-    path("new/<uuid:nonce>/", review.being_started, name="being-started"),
-    path("jobs/<uuid:job_id>/", jobs.job, name="job"),
-    path("jobs/<uuid:job_id>/blocks/<slug:name>/", jobs.block, name="job-block"),
-    path("jobs/<uuid:job_id>/stop/", jobs.stop, name="stop"),
+    path("new/<uuid:nonce>/", new_run.being_started, name="being-started"),
+    path("jobs/<uuid:job_id>/", include("deployments.pages.job.urls")),
     path("new/draft/", drafts_list.new, name="new-draft"),
     path("new/<uuid:draft_id>/data/upload/", wizard_data.upload, name="wizard-upload"),
     path("new/<uuid:draft_id>/data/sample/", wizard_data.take_sample, name="wizard-sample"),
@@ -34,13 +32,6 @@ urlpatterns = [
     path("new/<uuid:draft_id>/training/", training.step, name="wizard-training"),
     path("new/<uuid:draft_id>/hardware/", hardware.step, name="wizard-hardware"),
     path("new/<uuid:draft_id>/review/", review.step, name="wizard-review"),
-    path("new/<uuid:draft_id>/files/<str:file_name>", review.file, name="wizard-file"),
-    path("new/<uuid:draft_id>/bundle.tar.gz", review.archive, name="wizard-bundle"),
-    path("jobs/<uuid:job_id>/loss/", jobs.loss, name="loss"),
-    path("jobs/<uuid:job_id>/loss.csv", jobs.loss_csv, name="loss-csv"),
-    path("jobs/<uuid:job_id>/log/", jobs.log, name="log"),
-    path("jobs/<uuid:job_id>/log.txt", jobs.log_text, name="log-text"),
-    path("jobs/<uuid:job_id>/events/", jobs.events, name="events"),
     path("datasets/", data.datasets, name="datasets"),
     path("datasets/upload/", data.upload, name="dataset-upload"),
     path("datasets/sample/", data.take_sample, name="dataset-sample"),

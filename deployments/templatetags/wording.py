@@ -126,6 +126,18 @@ def minutes(seconds: float | None) -> str:
 
 
 @register.filter
+def stopwatch(seconds: float | None) -> str:
+    """Return a time for a column of times, as a stopwatch shows it: 4:07, 35:18, 1:02:03."""
+    if seconds is None:
+        return NOT_KNOWN
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    if hours:
+        return f"{hours:,}:{rest // 60:02}:{rest % 60:02}"
+    return f"{rest // 60}:{rest % 60:02}"
+
+
+@register.filter
 def about(seconds: float | None) -> str:
     """Return a forecast, rough on purpose: about 16 min."""
     if seconds is None:
@@ -153,6 +165,12 @@ def clock(at: datetime) -> str:
     return timezone.localtime(at).strftime("%H:%M:%S")
 
 
+@register.filter
+def utc(at: datetime) -> str:
+    """Return a time in UTC to the second: 2026-03-02 13:45:57 UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def _moment(at: datetime, *, now: datetime | None, clock: str, far_clock: bool) -> str:
     local = timezone.localtime(at)
     today = timezone.localtime(now).date()
@@ -162,6 +180,8 @@ def _moment(at: datetime, *, now: datetime | None, clock: str, far_clock: bool) 
         return time
     if days == 1:
         return f"yesterday {time}"
+    if days == -1:
+        return f"tomorrow {time}"
     if 1 < days < 7:
         return f"{local:%a} {time}"
     day = _day(local.date(), today=today)
@@ -178,11 +198,10 @@ def time_of(at: datetime | None, *, exact: bool = False) -> SafeString | str:
     """Return the time as an element that also carries it in UTC, for hovering and programs."""
     if at is None:
         return NOT_KNOWN
-    utc = at.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
-        utc.isoformat(timespec="seconds"),
-        utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        at.astimezone(UTC).isoformat(timespec="seconds"),
+        utc(at),
         moment_exact(at) if exact else moment(at),
     )
 

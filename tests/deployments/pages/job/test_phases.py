@@ -1,51 +1,29 @@
-"""The phase strip and the cost by phase: what each machine did, and cents that add up."""
+"""The phase strip: what each machine did, does and will do, and cents that add up."""
 
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.time import database_now
 from deployments import costs, overview
 from deployments.models import Deployment
 from deployments.models.deployments import LaunchState, Status
-from deployments.pages import phases
-from deployments.pages.phases import Ledger, Strip
+from deployments.pages.job import expected, phases
+from deployments.pages.job.expected import Expected
+from deployments.pages.job.phases import Strip
+from deployments.timing import Timing
 from tests import builders
 from tests.deployments.pages import scenes
 
-CENTS = st.decimals(min_value=0, max_value=100, places=4)
-
-
-@given(st.lists(CENTS, min_size=1, max_size=12))
-def test_parts_in_whole_cents_add_up_to_the_total_that_is_shown(parts: list[Decimal]) -> None:
-    total = costs.cents_up(sum(parts, Decimal(0)))
-
-    shown = phases.split_cents(parts, total=total)
-
-    assert sum(shown, Decimal(0)) == total
-    assert all(abs(cents - part) <= costs.CENT for cents, part in zip(shown, parts, strict=True))
-
 
 def strips_of(deployment: Deployment) -> tuple[Strip, ...]:
-    run, changes = read(deployment)
-    return phases.strips(run, changes, now=database_now())
-
-
-def ledger_of(deployment: Deployment) -> Ledger:
-    run, changes = read(deployment)
-    return phases.ledger(run, changes, now=database_now())
-
-
-def read(
-    deployment: Deployment,
-) -> tuple[overview.DeploymentOverview, list[overview.EventLine]]:
-    run = overview.deployment_overview(deployment, now=database_now())
+    now = database_now()
+    run = overview.deployment_overview(deployment, now=now)
     changes = [overview.event_line(event, {}) for event in deployment.events.exclude(to_status="")]
-    return run, changes
+    ahead = expected.expected(run, timing=Timing())
+    return phases.strips(run, changes, expected=ahead, now=now)
 
 
 def test_a_run_in_training_shows_what_is_done_what_goes_on_and_what_is_to_come(user: User) -> None:
@@ -76,13 +54,20 @@ def test_the_cents_of_the_strip_add_up_to_the_cost_of_a_run_that_is_over(user: U
     assert strip.phases[-1].state == "proven"
 
 
-def test_the_ledger_names_what_the_cloud_rounds_up_and_adds_up_to_the_cost(user: User) -> None:
-    ledger = ledger_of(scenes.ended(user))
+def test_phases_to_come_say_what_they_will_probably_take(user: User) -> None:
+    (strip,) = strips_of(scenes.training(user))
 
-    assert [line.word for line in ledger.lines][-1] == "Rounding up to whole minutes"
-    assert sum((line.cost for line in ledger.lines), Decimal(0)) == ledger.total
-    assert ledger.total == Decimal("1.06")
-    assert ledger.seconds == 49 * 60
+    home, end = strip.phases[4:]
+    # 60 s and 90 s at 1.29 USD an hour.
+    assert home.expected == Expected(60, Decimal("0.03"))
+    assert end.expected == Expected(90, Decimal("0.04"))
+
+
+def test_before_a_price_is_known_only_the_time_is_expected(user: User) -> None:
+    (strip,) = strips_of(scenes.waiting(user))
+
+    assert strip.phases[1].expected == Expected(300, None)
+    assert strip.phases[3].expected is None
 
 
 def test_a_phase_that_was_passed_over_was_not_reached(user: User) -> None:
@@ -95,6 +80,22 @@ def test_a_run_that_cannot_end_its_machine_is_stuck_in_the_last_phase(user: User
     (strip,) = strips_of(scenes.needs_owner(user))
 
     assert strip.phases[-1].state == "stuck"
+
+
+def test_f56_a_machine_that_cannot_be_ended_shows_so_before_its_end_has_begun(user: User) -> None:
+    deployment = scenes.training(user)
+    deployment.attention = {"code": "E_AUTH", "message": "Refused.", "remedy": ""}
+    deployment.save()
+
+    (strip,) = strips_of(deployment)
+
+    assert [phase.state for phase in strip.phases][3:] == ["now", "to-come", "stuck"]
+
+
+def test_what_a_machine_prepares_is_told(user: User) -> None:
+    (strip,) = strips_of(scenes.preparing(user))
+
+    assert "bringing the base model" in strip.phases[2].step
 
 
 def test_before_a_machine_is_rented_the_launch_goes_on_and_has_cost_nothing(user: User) -> None:
@@ -131,7 +132,7 @@ def test_a_second_machine_has_a_strip_of_its_own_and_the_first_keeps_its_ending(
         "skipped",
         "proven",
     ]
-    assert two.title == "Second machine, after the one before was lost"
+    assert two.title == "Second machine, after the first was lost"
     assert two.phases[0].state == "now"
     spent = overview.deployment_overview(deployment, now=database_now()).cost.accrued
     cents = [p.cost for strip in (one, two) for p in strip.phases if p.cost is not None]

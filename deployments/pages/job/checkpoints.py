@@ -1,0 +1,107 @@
+"""The checkpoints of a run: how good each is, and where it lies. Pure.
+
+A checkpoint counts as home only if something at home holds the same weights: the sha256 that its
+machine told when it wrote it is that of a file which was read back after it came (I11).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from deployments.models import Artifact, Checkpoint
+
+WEIGHTS = "adapter_model.safetensors"
+# The machine keeps so many of them (save_total_limit in training/payload/train.py).
+KEPT_ON_MACHINE = 2
+HOME, ON_MACHINE, REPLACED, GONE = "home", "on the machine", "replaced", "gone"
+
+
+@dataclass(frozen=True)
+class CheckpointLine:
+    """One checkpoint. ``where`` is one of the words above; ``artifact`` is set when it is home.
+
+    Losses are those told at its very step, None where none was; ``is_best`` has the lowest
+    evaluation loss of those that have one.
+    """
+
+    step: int
+    machine: str
+    epoch: float | None
+    eval_loss: float | None
+    train_loss: float | None
+    size_bytes: int
+    saved_at: datetime
+    where: str
+    artifact: Artifact | None
+    is_best: bool
+
+
+def checkpoint_lines(
+    checkpoints: Sequence[Checkpoint],
+    *,
+    artifacts: Sequence[Artifact],
+    living: frozenset[UUID],
+    eval_losses: Mapping[int, float | None],
+    train_losses: Mapping[int, float | None],
+    epochs_a_step: float | None,
+) -> list[CheckpointLine]:
+    """Return a line for each checkpoint, the newest first.
+
+    ``living`` are the machines that may still exist; losses are by step.
+    """
+    measured = {
+        each.step: loss for each in checkpoints if (loss := eval_losses.get(each.step)) is not None
+    }
+    best = min(measured, key=lambda step: (measured[step], step), default=None)
+    home = {digest: artifact for artifact in artifacts for digest in _weights(artifact.files)}
+    newest = _newest_of_each_machine(checkpoints)
+    lines = []
+    for each in sorted(checkpoints, key=lambda one: (one.step, one.at), reverse=True):
+        artifact = next((home[d] for d in _weights(each.files) if d in home), None)
+        lines.append(
+            CheckpointLine(
+                step=each.step,
+                machine=each.machine.name,
+                epoch=None if epochs_a_step is None else each.step * epochs_a_step,
+                eval_loss=measured.get(each.step),
+                train_loss=train_losses.get(each.step),
+                size_bytes=each.size_bytes,
+                saved_at=each.at,
+                where=_where(each, artifact, living=living, newest=newest),
+                artifact=artifact,
+                is_best=each.step == best,
+            )
+        )
+    return lines
+
+
+def _where(
+    checkpoint: Checkpoint,
+    artifact: Artifact | None,
+    *,
+    living: frozenset[UUID],
+    newest: Mapping[UUID, set[int]],
+) -> str:
+    if artifact is not None:
+        return HOME
+    if checkpoint.step not in newest[checkpoint.machine_id]:
+        return REPLACED
+    return ON_MACHINE if checkpoint.machine_id in living else GONE
+
+
+def _newest_of_each_machine(checkpoints: Sequence[Checkpoint]) -> dict[UUID, set[int]]:
+    steps: dict[UUID, list[int]] = {}
+    for each in checkpoints:
+        steps.setdefault(each.machine_id, []).append(each.step)
+    return {machine: set(sorted(own)[-KEPT_ON_MACHINE:]) for machine, own in steps.items()}
+
+
+def _weights(files: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the sha256 of the weights among listed files; both lists name them below a folder."""
+    return [
+        str(file.get("sha256"))
+        for file in files
+        if str(file.get("name", "")).rpartition("/")[2] == WEIGHTS and file.get("sha256")
+    ]

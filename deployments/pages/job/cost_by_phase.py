@@ -1,0 +1,99 @@
+"""What each phase of a run cost: lines that add up to the total that is shown. Pure.
+
+Each machine counts from its launch request to its proof of gone, at its own price; what the cloud
+rounds up is a line of its own, so that nothing is hidden in a phase.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from deployments.overview import DeploymentOverview, EventLine
+from deployments.pages.job.spans import Life, lives, split_cents
+
+# What a cloud's billing steps are called.
+QUANTA = {1: "whole seconds", 60: "whole minutes", 3600: "whole hours"}
+COLUMNS = ("machine", "phase", "seconds", "usd")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One phase of one machine; ``machine`` is "" when there was only one. ``cost`` in cents."""
+
+    machine: str
+    word: str
+    seconds: float
+    cost: Decimal
+
+
+@dataclass(frozen=True)
+class CostByPhase:
+    """The lines in order, their time and their cost; ``hourly`` None: at several prices.
+
+    ``is_final`` False: a machine still bills, and the lines go on growing.
+    """
+
+    lines: tuple[Line, ...]
+    seconds: float
+    total: Decimal
+    hourly: Decimal | None
+    is_final: bool
+
+
+def cost_by_phase(
+    run: DeploymentOverview,
+    changes: Sequence[EventLine],
+    *,
+    quantum_seconds: int,
+    now: datetime,
+) -> CostByPhase:
+    """Return the cost of a run by machine and phase, in whole cents.
+
+    ``changes`` are the run's status changes in order, ``quantum_seconds`` the cloud's billing step.
+    """
+    exact = [
+        line
+        for life in lives(run, changes)
+        for line in _lines(life, quantum_seconds=quantum_seconds, now=now)
+    ]
+    total = run.cost.accrued
+    cents = split_cents([line.cost for line in exact], total=total)
+    prices = {life.machine.hourly for life in lives(run, changes)}
+    return CostByPhase(
+        lines=tuple(replace(line, cost=cost) for line, cost in zip(exact, cents, strict=True)),
+        seconds=sum(line.seconds for line in exact),
+        total=total,
+        hourly=prices.pop() if len(prices) == 1 else None,
+        is_final=not run.bills,
+    )
+
+
+def as_csv(table: CostByPhase) -> str:
+    """Return the table as CSV: the columns of the page, the total as its last row."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for line in table.lines:
+        writer.writerow([line.machine, line.word, round(line.seconds), line.cost])
+    writer.writerow(["", "Total", round(table.seconds), table.total])
+    return text.getvalue()
+
+
+def _lines(life: Life, *, quantum_seconds: int, now: datetime) -> list[Line]:
+    machine = life.machine
+    own = [
+        Line(life.name, span.word, span.seconds(now), span.rent(machine, now))
+        for span in life.spans
+    ]
+    billed = float(machine.accrued * 3600 / machine.hourly) if machine.hourly else 0.0
+    steps = QUANTA.get(quantum_seconds, f"steps of {quantum_seconds} s")
+    rounding = Line(
+        life.name,
+        f"Rounding up to {steps}",
+        max(0.0, billed - sum(line.seconds for line in own)),
+        max(Decimal(0), machine.accrued - sum((line.cost for line in own), Decimal(0))),
+    )
+    return [*own, rounding]

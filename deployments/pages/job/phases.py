@@ -1,0 +1,160 @@
+"""The phase strip: what each machine of a run has been doing, how long, and for how many cents.
+
+Pure: machines and status changes in, strips out. The cents of all phases add up to the shown cost.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from deployments.models.deployments import Status
+from deployments.overview import DeploymentOverview, EventLine
+from deployments.pages.job.expected import Expected
+from deployments.pages.job.spans import (
+    END,
+    LAUNCH,
+    PREPARE,
+    TRAIN,
+    WORDS,
+    Life,
+    Span,
+    lives,
+    split_cents,
+)
+from deployments.pages.problems import OUT_OF_REACH
+from deployments.pages.status_words import machine_step
+
+S = Status
+NOT_RENTED = frozenset({S.QUEUED, S.LAUNCHING, S.WAITING_FOR_CAPACITY})
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of one machine. ``state`` is done, now, to-come, proven, stuck or skipped.
+
+    ``percent`` is how much of a phase that goes on is done, None where nobody can say; ``step``
+    what it does now. ``cost`` is in whole cents, None before the phase has begun; then
+    ``expected`` says what it will probably take.
+    """
+
+    word: str
+    state: str
+    seconds: float | None = None
+    cost: Decimal | None = None
+    percent: float | None = None
+    step: str = ""
+    expected: Expected | None = None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The six phases of one machine; ``title`` is "" when the run had only this one."""
+
+    title: str
+    machine: str
+    phases: tuple[Phase, ...]
+
+
+def strips(
+    run: DeploymentOverview,
+    changes: Sequence[EventLine],
+    *,
+    expected: Mapping[int, Expected],
+    now: datetime,
+) -> tuple[Strip, ...]:
+    """Return a strip for each machine that was rented, or one of phases to come.
+
+    ``changes`` are the run's status changes in order, ``expected`` what a phase will take.
+    """
+    rented = lives(run, changes)
+    if not rented:
+        return (_not_begun(run, expected),)
+    cents = iter(_cents(rented, now=now, total=run.cost.accrued))
+    return tuple(
+        Strip(
+            title=life.heading,
+            machine=life.machine.name,
+            phases=_phases(run, life, cents, expected=expected, now=now),
+        )
+        for life in rented
+    )
+
+
+def _cents(rented: Sequence[Life], *, now: datetime, total: Decimal) -> list[Decimal]:
+    """Return the cents of each span, all machines in one row.
+
+    The last span of a machine takes what the cloud rounds up to whole minutes.
+    """
+    exact: list[Decimal] = []
+    for life in rented:
+        parts = [span.rent(life.machine, now) for span in life.spans]
+        parts[-1] += max(Decimal(0), life.machine.accrued - sum(parts, Decimal(0)))
+        exact += parts
+    return split_cents(exact, total=total)
+
+
+def _phases(
+    run: DeploymentOverview,
+    life: Life,
+    cents: Iterator[Decimal],
+    *,
+    expected: Mapping[int, Expected],
+    now: datetime,
+) -> tuple[Phase, ...]:
+    by_phase = {span.phase: (span, next(cents)) for span in life.spans}
+    last = life.spans[-1].phase
+    found = []
+    for number, word in enumerate(WORDS):
+        if number not in by_phase:
+            found.append(_not_reached(run, number, last=last, expected=expected))
+            continue
+        span, cost = by_phase[number]
+        found.append(
+            Phase(
+                word,
+                _state(run, life, span),
+                seconds=span.seconds(now),
+                cost=cost,
+                percent=_percent(run, span),
+                step=machine_step(run) if span.phase == PREPARE and span.until is None else "",
+            )
+        )
+    return tuple(found)
+
+
+def _not_reached(
+    run: DeploymentOverview, number: int, *, last: int, expected: Mapping[int, Expected]
+) -> Phase:
+    if number < last:
+        return Phase(WORDS[number], "skipped")
+    if number == END and _cannot_end(run):
+        return Phase(WORDS[number], "stuck")
+    return Phase(WORDS[number], "to-come", expected=expected.get(number))
+
+
+def _state(run: DeploymentOverview, life: Life, span: Span) -> str:
+    if span.phase == END and life.machine.gone_at is not None:
+        return "proven"
+    if span.until is not None:
+        return "done"
+    return "stuck" if span.phase == END and run.attention else "now"
+
+
+def _cannot_end(run: DeploymentOverview) -> bool:
+    return bool(run.attention) and (run.attention or {}).get("code") in OUT_OF_REACH
+
+
+def _percent(run: DeploymentOverview, span: Span) -> float | None:
+    if span.phase != TRAIN or span.until is not None or run.progress is None:
+        return None
+    return run.progress.percent
+
+
+def _not_begun(run: DeploymentOverview, expected: Mapping[int, Expected]) -> Strip:
+    """Before a machine is rented nothing has begun; after a run without one, nothing will."""
+    if run.is_terminal or run.status not in NOT_RENTED:
+        return Strip("", "", tuple(Phase(word, "skipped") for word in WORDS))
+    launch = Phase(WORDS[LAUNCH], "now")
+    later = (Phase(w, "to-come", expected=expected.get(n)) for n, w in enumerate(WORDS) if n)
+    return Strip("", "", (launch, *later))

@@ -1,0 +1,29 @@
+"""The addresses of one run, below ``jobs/<id>/``."""
+
+from django.urls import path
+
+from deployments.pages import jobs
+from deployments.pages.charts import views
+from deployments.pages.job import config, logs, stopping
+
+urlpatterns = [
+    path("", jobs.job, name="job"),
+    path("blocks/<slug:name>/", jobs.block, name="job-block"),
+    path("charts/", views.tab, name="job-charts"),
+    path("charts/points/", views.data, name="chart-data"),
+    path("charts/<slug:name>/", views.table, name="chart-table"),
+    path("charts/<slug:name>.csv", views.table_csv, name="chart-csv"),
+    path("logs/", logs.logs, name="job-logs"),
+    path("logs/newer/", logs.newer, name="job-logs-newer"),
+    path("logs.txt", logs.text, name="job-logs-text"),
+    path("events/", jobs.events, name="job-events"),
+    path("checkpoints/", jobs.checkpoints, name="job-checkpoints"),
+    path("files/", jobs.files, name="job-files"),
+    path("files/use/", jobs.use, name="job-use"),
+    path("config/", config.config, name="job-config"),
+    path("config.json", config.config_json, name="job-config-json"),
+    path("cost/", jobs.cost, name="job-cost"),
+    path("cost.csv", jobs.cost_csv, name="job-cost-csv"),
+    path("stop/", stopping.stop, name="job-stop"),
+    path("cancel/", stopping.cancel, name="job-cancel"),
+]
