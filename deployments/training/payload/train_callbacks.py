@@ -16,7 +16,8 @@ from payload_events import say, tell
 
 DISK_GUARD_BYTES = 2 * 1024**3
 MAX_NOT_FINITE = 3
-_RENAMED = {"num_tokens": "train/tokens"}
+TOKENS, SPEED = "train/tokens", "train/tokens_per_second"
+_RENAMED = {"num_tokens": TOKENS}
 _NOT_METRICS = ("_runtime", "_per_second", "_num_tokens", "_flos")
 
 
@@ -60,6 +61,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         guard = (job.get("limits") or {}).get("disk_guard_bytes")
         self._guard_bytes = DISK_GUARD_BYTES if guard is None else int(guard)
         self._paused_saving = False
+        self._counted: tuple[float, float] | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._tell_progress(state)
@@ -94,9 +96,18 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             return
         if "eval/loss" in values:
             self.evaluated_at = state.global_step
+        if TOKENS in values:
+            values.update(self._speed(values[TOKENS]))
         tell("metrics", values=values, **_progress(state))
         self._told_progress_at = time.monotonic()
         self._notice_not_finite(values)
+
+    def _speed(self, tokens: float) -> dict[str, float]:
+        """Return the tokens per second since the last count, evaluations in between included."""
+        before, self._counted = self._counted, (tokens, time.monotonic())
+        if before is None or tokens <= before[0] or self._counted[1] <= before[1]:
+            return {}
+        return {SPEED: (tokens - before[0]) / (self._counted[1] - before[1])}
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = self.output / f"checkpoint-{state.global_step}"

@@ -74,6 +74,10 @@ def check_metrics(run: Run) -> None:
     assert [step for step, _ in values(run, "train/loss")] == list(range(1, 41))
     for name in ("train/learning_rate", "train/grad_norm", "train/tokens"):
         assert len(values(run, name)) == 40
+    # From the second count on.
+    speeds = values(run, "train/tokens_per_second")
+    assert [step for step, _ in speeds] == list(range(2, 41))
+    assert min(speed for _, speed in speeds) > 0
     learning_rates = [rate for _, rate in values(run, "train/learning_rate")]
     assert learning_rates[0] < learning_rates[2] == pytest.approx(2e-3, rel=0.01)
     last = run.events("metrics")[-1]
