@@ -22,9 +22,9 @@ FEW_ROWS = 10
 DUPLICATES_AMONG_ROWS = 500_000
 _RECOGNISE_AMONG_ROWS = 100
 # A rule of thumb for English and for code; other scripts take more bytes and more tokens alike.
-_BYTES_A_TOKEN = 4
+BYTES_A_TOKEN = 4
 # What a chat template adds around each message.
-_TOKENS_A_MESSAGE = 4
+TOKENS_A_MESSAGE = 4
 
 Write = Callable[[bytes], object]
 
@@ -161,7 +161,7 @@ class _Checked:
 def count_row(counter: LengthCounter, content: Mapping[str, Any]) -> None:
     """Count the length of a normalised row, and what of it the model learns to write."""
     texts = formats.texts_of(content)
-    tokens = [len(text.encode()) // _BYTES_A_TOKEN + _TOKENS_A_MESSAGE for _, text in texts]
+    tokens = [len(text.encode()) // BYTES_A_TOKEN + TOKENS_A_MESSAGE for _, text in texts]
     learnt = (
         length for (who, _), length in zip(texts, tokens, strict=True) if who in formats.LEARNT
     )

@@ -112,16 +112,24 @@ def method_of(draft: Draft) -> str:
     return str(draft.values.get("method", DEFAULT_METHOD))
 
 
+def preset_values(draft: Draft) -> dict[str, Any]:
+    """Return every setting as the draft's preset has it: the defaults where it says nothing."""
+    defaults = {name: setting.default for name, setting in recipes.HYPERPARAMETERS.items()}
+    return defaults | _preset(draft)
+
+
 def hyperparameters(draft: Draft) -> dict[str, Any]:
     """Return the preset's values with what was changed over them; the defaults fill the rest."""
-    preset = recipes.PRESETS.get(str(draft.values.get("preset", DEFAULT_PRESET)), {})
-    return {**preset, **draft.values.get("hyperparameters", {})}
+    return {**_preset(draft), **draft.values.get("hyperparameters", {})}
 
 
 def settings_of(draft: Draft) -> dict[str, Any]:
-    """Return every hyperparameter as it would be trained with, whether it may be so or not."""
-    defaults = {name: setting.default for name, setting in recipes.HYPERPARAMETERS.items()}
-    return defaults | hyperparameters(draft)
+    """Return every setting as it would be trained with, whether it may be so or not."""
+    return {**preset_values(draft), **draft.values.get("hyperparameters", {})}
+
+
+def _preset(draft: Draft) -> dict[str, Any]:
+    return dict(recipes.PRESETS.get(str(draft.values.get("preset", DEFAULT_PRESET)), {}))
 
 
 def recipe(draft: Draft) -> dict[str, Any]:

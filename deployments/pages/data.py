@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.text import slugify
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -113,8 +114,11 @@ def kept(user: User, form: UploadForm) -> Dataset | None:
 @page
 @require_POST
 def take_sample(request: HttpRequest) -> HttpResponse:
-    """Keep our own sample rows as the user's data."""
-    return redirect("deployments:dataset", kept_sample(member(request)).pk)
+    """Keep our own sample rows as the user's data; on the first visit the wizard goes on."""
+    dataset = kept_sample(member(request))
+    if request.POST.get("next") == "new":
+        return redirect(f"{reverse('deployments:new-run')}?dataset={dataset.pk}")
+    return redirect("deployments:dataset", dataset.pk)
 
 
 def kept_sample(user: User) -> Dataset:

@@ -86,7 +86,8 @@ def _bars(rows: tuple[float, ...], *, top: int, max_length: int) -> list[Bar]:
 
 
 def _words(lengths: RowLengths, *, max_length: int, beyond: int) -> str:
-    longer = f"{counted(beyond, 'row')} are longer than" if beyond else "No row is longer than"
+    verb = "is" if beyond == 1 else "are"
+    longer = f"{counted(beyond, 'row')} {verb} longer than" if beyond else "No row is longer than"
     return (
         f"Of {counted(lengths.rows, 'row')} half have at most {count(lengths.median)} tokens, 95 "
         f"in 100 at most {count(lengths.quantile(0.95))}, the longest {count(lengths.longest)}. "

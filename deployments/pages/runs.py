@@ -14,6 +14,7 @@ from deployments.pages import answers, context, run_lines, run_search
 from deployments.pages.answers import Block, member, page
 from deployments.pages.forms import KeyForm
 from deployments.pages.run_search import Cut, RunFilter
+from deployments.pages.wizard import drafts_list
 from deployments.providers import PROVIDERS
 from secrets_vault.models import VaultEntry
 
@@ -35,6 +36,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "cut": cut,
         "spent": spent,
         "month": month,
+        "drafts": drafts_list.named(user),
     }
     return render(request, "deployments/runs.html", shown)
 
@@ -65,7 +67,14 @@ def _first_steps(user: User) -> dict[str, object]:
     data = Dataset.objects.active().filter(user=user, status=Dataset.Status.READY).first()
     done = [key is not None, data is not None]
     now = 1 if not done[0] else 2 if not done[1] else 3
-    return {"key": key, "data": data, "step": now, "form": KeyForm(), "hide_new_run": True}
+    return {
+        "key": key,
+        "data": data,
+        "step": now,
+        "form": KeyForm(),
+        "hide_new_run": True,
+        "drafts": drafts_list.named(user),
+    }
 
 
 def _rows_block(request: HttpRequest, shown: Cut) -> Block:

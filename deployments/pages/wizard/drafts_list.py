@@ -46,6 +46,11 @@ def delete(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     return redirect("deployments:runs")
 
 
+def named(user: User) -> list[tuple[Draft, str]]:
+    """Return the drafts in which something was saved, each with its name, last touched first."""
+    return [(draft, drafts.name_of(draft)) for draft in drafts.touched(user)]
+
+
 def _begun(request: HttpRequest, user: User) -> Draft:
     if earlier := request.GET.get("from"):
         return drafts.begin_from(get_owned(TrainingJob, user, earlier))

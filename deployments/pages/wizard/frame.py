@@ -23,6 +23,8 @@ class Step:
 
     name: str
     word: str
+    # For a narrow button.
+    short: str = ""
 
     @property
     def url_name(self) -> str:
@@ -35,7 +37,7 @@ STEPS = (
     Step("method", "Method"),
     Step("model", "Model"),
     Step("training", "Training"),
-    Step("hardware", "Hardware and budget"),
+    Step("hardware", "Hardware and budget", short="Hardware"),
     Step("review", "Review"),
 )
 NUMBERS = {step.name: number for number, step in enumerate(STEPS, start=1)}
@@ -117,15 +119,20 @@ def first_open(draft: Draft) -> str:
     return next((step for step, found in drafts.gaps(draft).items() if found), STEPS[-1].name)
 
 
+def redirected(draft: Draft, step: str) -> HttpResponse:
+    """Lead to a step, so that a refresh sends nothing again."""
+    return redirect(url_of(draft, step))
+
+
 def moved_on(request: HttpRequest, draft: Draft, step: str) -> HttpResponse:
     """Lead where the pressed button says, after a step has been saved."""
     number = NUMBERS[step]
     pressed = request.POST.get(GO, "")
     if pressed == BACK and number > 1:
-        return redirect(url_of(draft, STEPS[number - 2].name))
+        return redirected(draft, STEPS[number - 2].name)
     if pressed == STAY:
-        return redirect(url_of(draft, step))
-    return redirect(url_of(draft, STEPS[min(number, len(STEPS) - 1)].name))
+        return redirected(draft, step)
+    return redirected(draft, STEPS[min(number, len(STEPS) - 1)].name)
 
 
 def goes_back(request: HttpRequest) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from deployments import drafts
+from deployments import drafts, recipes
 from deployments.models import Draft
 from deployments.pages.answers import page
 from deployments.pages.wizard import frame
@@ -85,12 +85,19 @@ def step(request: HttpRequest, draft_id: UUID) -> HttpResponse:
 
 def cards(draft: Draft, chosen: str) -> tuple[MethodCard, ...]:
     """Return all methods, with the reason where this version or the data cannot serve one."""
-    found = []
-    for words in METHODS:
-        gaps = drafts.method_gaps(draft, words.name)
-        reason = f"{gaps[0].message} {gaps[0].remedy}" if gaps else ""
-        found.append(MethodCard(words, is_chosen=words.name == chosen, reason=reason))
-    return tuple(found)
+    return tuple(
+        MethodCard(words, is_chosen=words.name == chosen, reason=_reason(draft, words.name))
+        for words in METHODS
+    )
+
+
+def _reason(draft: Draft, method: str) -> str:
+    gaps = drafts.method_gaps(draft, method)
+    if not gaps:
+        return ""
+    if method not in recipes.METHODS:
+        return f"Not in this version: it trains by {', '.join(recipes.METHODS).upper()}."
+    return f"{gaps[0].message} {gaps[0].remedy}"
 
 
 def _show(request: HttpRequest, draft: Draft, chosen: str, *, error: str = "") -> HttpResponse:

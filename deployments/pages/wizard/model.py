@@ -183,13 +183,17 @@ def _line(
 
 
 def _chips(need: MemoryNeed | None) -> Iterable[Chip]:
-    """Name the sizes of card on which the run fits."""
+    """Name the smallest size of card on which the run fits, and a smaller one if it is tight."""
     if need is None:
         return
     for size in CARD_SIZES:
         verdict = estimate.memory_verdict(need, vram_gib=size)
-        if verdict in (estimate.FITS, estimate.TIGHT):
-            yield Chip(f"{CARD_WORDS[size]} {size} GB", verdict)
+        card = f"{CARD_WORDS[size]}, {size} GB"
+        if verdict == estimate.TIGHT:
+            yield Chip(f"Tight on {card}", verdict)
+        elif verdict == estimate.FITS:
+            yield Chip(card if size == CARD_SIZES[-1] else f"{card} and up", verdict)
+            return
 
 
 def _show(

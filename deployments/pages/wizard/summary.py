@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from deployments import drafts, recipes, workload
+from deployments import drafts, model_catalogue, recipes, workload
 from deployments.models import Draft
 from deployments.pages.job_page import model_words
 from deployments.templatetags.wording import NOT_KNOWN, plain, usd
@@ -54,10 +54,16 @@ def pairs(draft: Draft) -> tuple[Pair, ...]:
     return (
         *_data(draft),
         _pair("Method", drafts.method_of(draft).upper() if "method" in values else "", 2),
-        _pair("Model", model_words(values.get("base_model", "")), 3),
+        _pair("Model", model_label(str(values.get("base_model", ""))), 3),
         *_training(draft),
         *_hardware(draft),
     )
+
+
+def model_label(model: str) -> str:
+    """Return a base model's name for people: that of the curated list where it is in it."""
+    known = model_catalogue.curated(model)
+    return known.label if known else model_words(model)
 
 
 def share_of(draft: Draft) -> float:
