@@ -18,9 +18,10 @@ from config.metrics import Figures
 from core.addresses import is_from_this_host
 from core.errors import AuthenticationError
 from core.time import database_now
-from deployments import tasks
-from deployments.models import CloudSnapshot, Deployment
+from deployments import second_guard, tasks
+from deployments.models import CloudSnapshot, Deployment, Machine
 from deployments.models.deployments import TERMINAL
+from deployments.overview import MAY_LIVE
 
 # A due row is claimed each second and then due again after CLAIM_SECONDS.
 DUE_ROW_MAY_WAIT = timedelta(seconds=60)
@@ -60,7 +61,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether all that must work does; 503 with the reasons if not."""
     reasons = not_ready_because()
-    return JsonResponse({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+    answer = {"ready": not reasons, "reasons": reasons, "warnings": warnings()}
+    return JsonResponse(answer, status=503 if reasons else 200)
 
 
 @login_not_required
@@ -85,6 +87,22 @@ def not_ready_because() -> list[str]:
     except DatabaseError as error:
         # The class alone: the driver's text may hold the database's address.
         return [f"The database does not answer ({type(error).__name__})."]
+
+
+def warnings() -> list[str]:
+    """Return what an operator should mend although the work goes on (D7)."""
+    try:
+        living = Machine.objects.filter(gone_at__isnull=True, launch_state__in=MAY_LIVE)
+        looked = second_guard.looked_at()
+        if not second_guard.is_needed(living) or not second_guard.is_late(
+            looked, now=database_now()
+        ):
+            return []
+    except DatabaseError:
+        # That is a reason not to be ready, told beside.
+        return []
+    when = "in the last day" if looked is None else f"since {looked:%Y-%m-%d %H:%M} UTC"
+    return [f"reap has not looked {when} while machines live; is its timer running?"]
 
 
 def _silent_queues(now: datetime) -> list[str]:

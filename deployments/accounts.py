@@ -16,14 +16,12 @@ from django.db.models import F, Q
 from core import limits
 from core.errors import InvalidInputError, RateLimitedError
 from core.installation import installation_id
-from deployments import snapshot
-from deployments.models import CloudSnapshot, Machine, Stray, WorkerHeartbeat
+from deployments import second_guard, snapshot
+from deployments.models import CloudSnapshot, Machine, Stray
 from deployments.providers import PROVIDERS
 from deployments.providers.base import InstanceStatus
 from secrets_vault.models import VaultEntry
 
-# The name under which ``manage.py reap`` shows that it has looked.
-SECOND_GUARD = "reap"
 LOOKS_A_MINUTE = 1
 
 
@@ -79,7 +77,6 @@ def accounts_of(user: User, *, strays_since: datetime) -> Accounts:
     strays = Stray.objects.filter(open_or_recent, vault_entry__user=user)
     strays = strays.annotate(platform=F("vault_entry__provider")).order_by("first_seen_at")
     watched = {stray.instance_id for stray in strays}
-    guard = WorkerHeartbeat.objects.filter(name=SECOND_GUARD).values_list("beat_at", flat=True)
     return Accounts(
         accounts=accounts,
         foreign=tuple(each for each in listed if not each.name.startswith(prefix)),
@@ -87,7 +84,7 @@ def accounts_of(user: User, *, strays_since: datetime) -> Accounts:
             each for each in ours if each.name not in known and each.instance_id not in watched
         ),
         strays=tuple(strays),
-        guard_looked_at=guard.first(),
+        guard_looked_at=second_guard.looked_at(),
     )
 
 

@@ -18,8 +18,6 @@ from deployments.templatetags.wording import moment, moment_exact, usd
 
 ENDING = Pill("Ending", "water", "arrow-down-right-circle", line="bills until proven gone")
 KEPT_DAYS = 7
-# F69: the second guard looks every 5 minutes; after twice that it has missed a turn.
-GUARD_LATE_AFTER = timedelta(minutes=11)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.errors import RateLimitedError
 from core.time import database_now
-from deployments import accounts, clouds, spending
+from deployments import accounts, clouds, second_guard, spending
 from deployments.accounts import Account, Accounts
 from deployments.models import Machine
 from deployments.pages import answers, machine_lines
@@ -164,7 +164,7 @@ def _forgotten_card(held: Accounts, strays: list[StrayLine], *, now: datetime) -
     """Say how many machines carry our name and no run, and when the second guard looked (D7)."""
     left = sum(not stray.is_gone for stray in strays)
     looked = held.guard_looked_at
-    late = looked is None or now - looked > machine_lines.GUARD_LATE_AFTER
+    late = second_guard.is_late(looked, now=now)
     if looked is None:
         line = "The second guard has never looked: set up its timer."
     elif late:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from config import health
 from core.time import database_now
-from deployments import tasks
+from deployments import second_guard, tasks
 from deployments.models import CloudSnapshot, Deployment, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
 from tests.builders import make_deployment, make_machine
@@ -41,7 +42,29 @@ def test_healthz_says_ok_to_anybody_and_nothing_else(
 def test_an_installation_that_works_is_ready(client: Client, working: None) -> None:
     answer = client.get("/readyz")
 
-    assert (answer.status_code, answer.json()) == (200, {"ready": True, "reasons": []})
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "reasons": [], "warnings": []}
+
+
+def test_D7_a_second_guard_that_does_not_look_is_a_warning_while_real_machines_live(
+    client: Client, working: None, settings: Settings
+) -> None:
+    machine = make_machine(make_deployment(next_tick_at=None))
+    (warning,) = client.get("/readyz").json()["warnings"]
+    assert warning.startswith("reap has not looked in the last day")
+
+    second_guard.note_look(database_now() - timedelta(minutes=16))
+    assert "has not looked since 20" in client.get("/readyz").json()["warnings"][0]
+    second_guard.note_look(database_now() - timedelta(minutes=14))
+    assert client.get("/readyz").json() == {"ready": True, "reasons": [], "warnings": []}
+
+    WorkerHeartbeat.objects.filter(name=second_guard.BEAT_NAME).delete()
+    settings.LAMBDA_API_BASE_URL = "http://127.0.0.1:9400/api/v1"
+    assert client.get("/readyz").json()["warnings"] == []
+    settings.LAMBDA_API_BASE_URL = ""
+    machine.gone_at = database_now()
+    machine.save()
+    assert client.get("/readyz").json()["warnings"] == []
 
 
 def test_it_is_not_ready_before_a_worker_has_run(client: Client) -> None:
@@ -75,9 +98,8 @@ def test_a_deployment_that_is_over_waits_for_nothing(client: Client, working: No
 
 
 def test_a_migration_that_is_not_applied_is_a_reason(client: Client, working: None) -> None:
-    MigrationRecorder(connection).record_unapplied(
-        "core", "0002_answers_for_repeats_and_rate_windows"
-    )
+    ((app, newest),) = MigrationExecutor(connection).loader.graph.leaf_nodes("core")
+    MigrationRecorder(connection).record_unapplied(app, newest)
 
     answer = client.get("/readyz")
 

@@ -9,13 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError
 
 from core.time import database_now
-from deployments import live_file, panic, reaper
-from deployments.models import WorkerHeartbeat
+from deployments import live_file, panic, reaper, second_guard
 from deployments.panic import counted
 from deployments.providers import PROVIDERS
-
-# Under this name `doctor` finds when the last sweep of all accounts ended.
-BEAT_NAME = "reap"
 
 
 class Command(BaseCommand):
@@ -58,7 +54,7 @@ class Command(BaseCommand):
         now = database_now()
         problems += self._remember(reports, now=now)
         if not dry_run and platform is None:
-            WorkerHeartbeat.objects.update_or_create(name=BEAT_NAME, defaults={"beat_at": now})
+            second_guard.note_look(now)
         alarm = reaper.worker_alarm(now)
         if alarm:
             self.stderr.write(f"ALARM: {alarm}")

@@ -7,8 +7,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from core.time import database_now
-from deployments import tasks
-from deployments.management.commands.reap import BEAT_NAME
+from deployments import second_guard, tasks
 from deployments.management.doctor.finding import Finding, age, fail, ok, warn
 from deployments.models import Deployment, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL
@@ -17,7 +16,6 @@ from deployments.timing import Timing
 WORKER_PREFIX = "worker:"
 WORKER_SILENT_SECONDS = 30.0
 # The timer's 5 minutes, twice, and some.
-REAP_SILENT_SECONDS = 15 * 60.0
 START_WORKER = "Start the worker (systemctl start slipway-worker)."
 
 
@@ -49,14 +47,14 @@ def worker() -> Iterator[Finding]:
 def reap() -> Iterator[Finding]:
     """Look for the last whole sweep of the second stopper (D7)."""
     now = database_now()
-    beat = WorkerHeartbeat.objects.filter(name=BEAT_NAME).first()
+    looked = second_guard.looked_at()
     remedy = "Install and start the timer: docs/operations, slipway-reap.timer."
-    if beat is None:
+    if looked is None:
         yield warn("reap: has not run in the last day", remedy)
-    elif _seconds(now, beat.beat_at) > REAP_SILENT_SECONDS:
-        yield warn(f"reap: ran {age(_seconds(now, beat.beat_at))} ago", remedy)
+    elif second_guard.is_late(looked, now=now):
+        yield warn(f"reap: ran {age(_seconds(now, looked))} ago", remedy)
     else:
-        yield ok(f"reap: ran {age(_seconds(now, beat.beat_at))} ago")
+        yield ok(f"reap: ran {age(_seconds(now, looked))} ago")
 
 
 def _no_worker(now: datetime, last: WorkerHeartbeat | None) -> Finding:

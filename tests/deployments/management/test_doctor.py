@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 
 from core.installation import installation_id
 from core.time import database_now
-from deployments.management.commands.reap import BEAT_NAME
+from deployments.second_guard import BEAT_NAME
 from deployments.management.doctor import here, outside
 from deployments.models import WorkerHeartbeat
 from deployments.models.deployments import Status

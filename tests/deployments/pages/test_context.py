@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from core.time import database_now
+from deployments import second_guard
 from deployments.models import Deployment, Machine, Stray
 from deployments.models.deployments import LaunchState
 from deployments.pages import context
@@ -138,6 +139,32 @@ def test_f9_a_worker_that_beats_is_not_worth_a_word(
     scenes.worker_beats(ago=beaten_ago)
 
     assert "No worker" not in reader.get("/vault/").content.decode()
+
+
+def test_F9_the_second_guards_beat_is_no_workers(user: User, reader: Client) -> None:
+    scenes.training(user)
+    scenes.worker_beats(ago=61)
+    second_guard.note_look(database_now())
+
+    assert "No worker since" in reader.get("/vault/").content.decode()
+
+
+def test_D7_a_second_guard_that_does_not_look_is_told_while_real_machines_live(
+    user: User, reader: Client, settings: Settings
+) -> None:
+    scenes.training(user)
+    assert "The second guard has not looked today" in reader.get("/vault/").content.decode()
+
+    second_guard.note_look(database_now() - timedelta(minutes=16))
+    page = reader.get("/vault/").content.decode()
+    assert "The second guard has not looked since" in page
+    assert "python manage.py reap" in page
+
+    second_guard.note_look(database_now() - timedelta(minutes=14))
+    assert "second guard" not in reader.get("/vault/").content.decode()
+    second_guard.note_look(database_now() - timedelta(minutes=16))
+    settings.LAMBDA_API_BASE_URL = "http://127.0.0.1:9400/api/v1"
+    assert "second guard" not in reader.get("/vault/").content.decode()
 
 
 def test_without_anything_alive_no_worker_is_missed(reader: Client) -> None:
