@@ -175,6 +175,32 @@ def cancel(deployment: Deployment, *, requested_by: User, save: bool = True) -> 
     return deployment
 
 
+def save_now(deployment: Deployment, *, requested_by: User) -> Deployment:
+    """Ask for a checkpoint at the next step: a wish that the next look passes on to the machine.
+
+    Asking again is harmless. Raises: ConflictError unless it is being trained and to go on.
+    """
+    now = database_now()
+    with transaction.atomic():
+        rows = Deployment.objects.filter(
+            pk=deployment.pk, status=Status.TRAINING, desired=Desired.RUN
+        )
+        if rows.update(save_asked_at=now, next_tick_at=now) == 0:
+            raise ConflictError(
+                "Nothing of this run can be saved now: it is not in training, or is to end.",
+                remedy="A run that ends brings its adapter home by itself.",
+            )
+        Event.objects.create(
+            deployment=deployment,
+            at=now,
+            kind="save_asked",
+            message=f"{requested_by.get_username()} asked to save now.",
+        )
+        audit.record("deployment.save", actor=requested_by, obj=deployment)
+    deployment.refresh_from_db()
+    return deployment
+
+
 def check_dataset(dataset: Dataset, *, method: str) -> None:
     """F7: data that is not ready, or cannot serve the method, is refused by name."""
     if not dataset.is_ready:

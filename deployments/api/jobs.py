@@ -13,7 +13,7 @@ from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from core.errors import ConflictError
 from core.time import database_now
-from deployments import overview
+from deployments import overview, services
 from deployments.api.answers import (
     ArtifactAnswer,
     CheckpointAnswer,
@@ -28,7 +28,7 @@ from deployments.api.common import (
     own_job,
 )
 from deployments.api.deploying import stop
-from deployments.models import Artifact, Checkpoint, Event, Machine, TrainingJob
+from deployments.models import Artifact, Checkpoint, Deployment, Event, Machine, TrainingJob
 
 JOB_ID = id_parameter("job_id")
 
@@ -124,8 +124,29 @@ class StopView(APIView):
     )
     def post(self, request: Request, job_id: str) -> Response:
         """Ask for the end of the job's newest deployment; asking again is harmless."""
-        job = own_job(request, job_id)
-        newest = overview.deployments_of(caller(request)).filter(job=job).first()
-        if newest is None:
-            raise ConflictError("This job was never deployed.", remedy="There is nothing to stop.")
-        return stop(request, newest)
+        return stop(request, _newest(request, job_id))
+
+
+class SaveView(APIView):
+    """A checkpoint now."""
+
+    @extend_schema(
+        parameters=[JOB_ID],
+        request=None,
+        responses={202: DeploymentAnswer, **error_responses(404, 409)},
+    )
+    def post(self, request: Request, job_id: str) -> Response:
+        """Ask for a checkpoint at the next step; asking again is harmless."""
+        newest = _newest(request, job_id)
+        asked = services.save_now(newest, requested_by=caller(request))
+        (line,) = overview.deployment_lines([asked], now=database_now())
+        return Response(DeploymentAnswer(line, context={"request": request}).data, status=202)
+
+
+def _newest(request: Request, job_id: str) -> Deployment:
+    """Return the newest deployment of the caller's job; ConflictError where there is none."""
+    job = own_job(request, job_id)
+    newest = overview.deployments_of(caller(request)).filter(job=job).first()
+    if newest is None:
+        raise ConflictError("This job was never deployed.", remedy="Deploy it first.")
+    return newest

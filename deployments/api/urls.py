@@ -37,6 +37,7 @@ urlpatterns = [
         machine.DatasetTokenView.as_view(),
         name="dataset-token",
     ),
+    path("training/jobs/<str:job_id>/save", jobs.SaveView.as_view(), name="save"),
     path("training/jobs/<str:job_id>/stop", jobs.StopView.as_view(), name="stop"),
     path(
         "artifacts/<str:artifact_id>/download",

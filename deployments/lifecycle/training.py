@@ -9,7 +9,7 @@ from deployments import clouds
 from deployments.lifecycle.lease import Lease
 from deployments.lifecycle.preparing import bring_base_model, bring_dataset
 from deployments.lifecycle.silence import note_look
-from deployments.models import Machine, RunState
+from deployments.models import Deployment, Machine, RunState
 from deployments.models.deployments import Status
 from deployments.remote import Remote, RemoteError, RemoteFileMissingError, connect
 from deployments.run_log import ingest, parse_lines
@@ -59,9 +59,16 @@ def read_run_log(remote: Remote, machine: Machine, *, deadline: float) -> None:
 
 
 def _pass_on_wishes(remote: Remote, lease: Lease, machine: Machine) -> None:
-    """Ask the agent to stop once the landing has begun; the file may be written again."""
+    """Ask the agent to stop once the landing has begun, or to save; both may be written again."""
+    control = f"{run_folder(machine.name)}/control"
     if lease.deployment.status == Status.COLLECTING:
-        remote.write(f"{run_folder(machine.name)}/control/stop", b"stop\n", mode=0o600)
+        remote.write(f"{control}/stop", b"stop\n", mode=0o600)
+    asked_at = lease.deployment.save_asked_at
+    if lease.deployment.status == Status.TRAINING and asked_at is not None:
+        remote.write(f"{control}/save", b"save\n", mode=0o600)
+        # Asked again meanwhile, it stands and is passed on at the next look.
+        rows = Deployment.objects.filter(pk=lease.deployment.pk, save_asked_at=asked_at)
+        rows.update(save_asked_at=None)
 
 
 def _bring_requested(remote: Remote, machine: Machine, *, deadline: float) -> None:

@@ -43,7 +43,8 @@ class Deployment(models.Model):
     """One attempt of a person to have a job trained, under one budget.
 
     Who writes what: ``status`` and all that follows from it, the holder of the lease
-    (``deployments.lifecycle``); ``desired`` and ``save_wanted``, ``deployments.services``.
+    (``deployments.lifecycle``); ``desired``, ``save_wanted`` and ``save_asked_at``,
+    ``deployments.services``. The last is cleared by who passed it on.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -76,6 +77,8 @@ class Deployment(models.Model):
     status_since = models.DateTimeField()
     desired = models.CharField(max_length=10, choices=Desired, default=Desired.RUN)
     save_wanted = models.BooleanField(default=True)
+    # A checkpoint is wanted now; cleared once the machine was told.
+    save_asked_at = models.DateTimeField(null=True, blank=True)
     # Why the run came to its landing: finished, failed, stop, budget or deadline.
     landing = models.CharField(max_length=20, blank=True, default="")
     # The terminal status that follows once every machine is proven gone.

@@ -128,6 +128,8 @@ class LogLine(models.Model):
         db_table = "log_lines"
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["machine", "seq"], name="one_line_per_seq")]
+        # The pages of a log begin at a line's id, among a million others.
+        indexes = [models.Index(fields=["job", "id"], name="log_lines_by_job")]
 
     def __str__(self) -> str:
         return self.text

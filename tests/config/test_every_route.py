@@ -68,6 +68,7 @@ NOT_OWNED = {
 NOT_CREATING = {
     "vault_api:check",
     "vault_api:replace",
+    "deployments_api:save",
     "deployments_api:stop",
     "deployments_api:estimate",
 }

@@ -1,11 +1,11 @@
-"""Ending a run by hand: what would be lost and kept, said before anything happens (F24)."""
+"""What is asked of a run by hand: saving now, and its end, with what would be lost (F24)."""
 
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments import services
 from deployments.models.deployments import Status
@@ -15,6 +15,16 @@ from deployments.pages.job.lost_and_kept import lost_and_kept, must_type_name
 from deployments.pages.job_page import JobPage
 
 STOP, CANCEL = "deployments/job/stop.html", "deployments/job/cancel.html"
+
+
+@page
+@require_POST
+def save(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Ask for a checkpoint at the next step."""
+    shown = job_page.find(member(request), job_id)
+    services.save_now(shown.deployment, requested_by=member(request))
+    messages.success(request, "Asked to save: the machine writes a checkpoint at its next step.")
+    return redirect("deployments:job", job_id)
 
 
 @page

@@ -24,6 +24,7 @@ urlpatterns = [
     path("config.json", config.config_json, name="job-config-json"),
     path("cost/", jobs.cost, name="job-cost"),
     path("cost.csv", jobs.cost_csv, name="job-cost-csv"),
+    path("save/", stopping.save, name="job-save"),
     path("stop/", stopping.stop, name="job-stop"),
     path("cancel/", stopping.cancel, name="job-cancel"),
 ]

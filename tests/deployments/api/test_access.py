@@ -31,7 +31,7 @@ from tests.deployments.api.calls import Caller
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("cloud")]
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-JOB_ROUTES = ("job", "metrics", "events", "logs", "checkpoints", "artifacts", "stop")
+JOB_ROUTES = ("job", "metrics", "events", "logs", "checkpoints", "artifacts", "save", "stop")
 # For machines alone, whoever asks else (test_machine.py): the same 401 for every id.
 FOR_MACHINES = {("events", "POST")}
 LISTS = ("training/configs", "training/deploy", "training/jobs")
@@ -109,14 +109,17 @@ def bodies(ids: Owned) -> Iterator[dict[str, Any]]:
 
 
 def test_the_matrix_knows_every_route() -> None:
-    lists = {"configs", "deployments", "jobs", "offers"}
+    # These name no object: they answer with what is the caller's own.
+    lists = {"configs", "deployments", "estimate", "jobs", "offers"}
     of_machines = {"dataset-token"}
 
     known = {*OBJECT_ROUTES, *lists, *of_machines}
     assert {pattern.name for pattern in urlpatterns} == known
 
 
-@pytest.mark.parametrize("route", [route for route in OBJECT_ROUTES if route != "stop"])
+@pytest.mark.parametrize(
+    "route", [route for route in OBJECT_ROUTES if route not in ("save", "stop")]
+)
 def test_the_owner_reads_every_object(route: str, owner: User, theirs: Owned) -> None:
     caller = Caller(owner, scopes=["read"])
 
@@ -196,6 +199,7 @@ def test_t1_lists_need_a_sign_in_too(path: str) -> None:
         ("DELETE", "training/configs/{config}", None),
         ("POST", "training/deploy/lambda", {}),
         ("DELETE", "training/deploy/lambda?deployment_id={deployment}", None),
+        ("POST", "training/jobs/{job}/save", {}),
         ("POST", "training/jobs/{job}/stop", {}),
     ],
 )

@@ -105,6 +105,30 @@ def test_training_that_may_go_on_is_not_told_to_stop(world: World) -> None:
     assert at_cloud.files == {}
 
 
+def test_a_wish_to_save_is_passed_on_once(world: World) -> None:
+    deployment, machine, at_cloud = running(world)
+    Deployment.objects.filter(pk=deployment.pk).update(save_asked_at=world.clock.now)
+
+    followed(world, deployment, machine, after=0)
+    told = f"{run_folder(machine.name)}/control/save" in at_cloud.files
+    at_cloud.files.clear()
+    followed(world, deployment, machine, after=0)
+
+    assert told
+    assert at_cloud.files == {}
+    deployment.refresh_from_db()
+    assert deployment.save_asked_at is None
+
+
+def test_a_landing_passes_no_wish_to_save_on(world: World) -> None:
+    deployment, machine, at_cloud = running(world, Status.COLLECTING)
+    Deployment.objects.filter(pk=deployment.pk).update(save_asked_at=world.clock.now)
+
+    followed(world, deployment, machine, after=0)
+
+    assert f"{run_folder(machine.name)}/control/save" not in at_cloud.files
+
+
 def test_what_the_agent_asks_for_is_brought_and_no_longer_asked_for(world: World) -> None:
     deployment, machine, at_cloud = running(world)
     RunState.objects.create(machine=machine, requests=["dataset", "base_model"])
