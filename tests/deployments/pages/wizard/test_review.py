@@ -1,0 +1,280 @@
+"""The review: everything in one view, what will run, and a start that happens once."""
+
+import io
+import json
+import tarfile
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import responses
+from django.contrib.auth.models import User
+from django.test import Client
+
+from deployments import services
+from deployments.models import Deployment, Draft, TrainingConfig
+from deployments.pages.wizard.offers_table import TIMES
+from deployments.training.job_file import PAYLOAD_FILES
+from secrets_vault.services import delete_entry, entry_for
+from tests import builders
+from tests.deployments.api.conftest import BASE_URL
+from tests.deployments.pages.conftest import signed_in
+from tests.deployments.pages.wizard.market import again, ready_draft
+from tests.deployments.pages.wizard.test_hardware import text
+
+MACHINE = {
+    "platform": "lambda",
+    "instance_type": "gpu_1x_h100_pcie",
+    "region": "us-west-3",
+    "hourly": "3.29",
+}
+
+
+@pytest.fixture
+def draft(user: User, market: responses.RequestsMock) -> Draft:
+    return ready_draft(user, **complete())
+
+
+def complete(**changes: Any) -> dict[str, Any]:
+    return {
+        "machine": MACHINE,
+        "budget_limit": "4.00",
+        "max_hours": "2",
+        "wait_for_capacity_minutes": 15,
+        "keep_on_failure_minutes": 10,
+    } | changes
+
+
+def address(draft: Draft) -> str:
+    return f"/new/{draft.pk}/review/"
+
+
+def press(reader: Client, draft: Draft, **changes: Any) -> Any:
+    version = Draft.objects.get(pk=draft.pk).version
+    asked = {"name": "Support answers v3", "version": str(version), "hourly": "3.29"}
+    return reader.post(address(draft), asked | changes)
+
+
+def test_every_choice_is_there_with_a_link_to_change_it(reader: Client, draft: Draft) -> None:
+    page = reader.get(address(draft))
+
+    words = text(page)
+    assert "Support answers, 1,600 rows" in words
+    assert "1,520 to train on, 80 held out" in words
+    assert "8.03 billion parameters" in words
+    assert "max length 1,024, preset 2,048" in words
+    assert f"1{TIMES} H100 PCIe, Lambda, Utah" in words
+    assert "$4.00, at most 2 hours" in words
+    assert "is kept 10 min to look" in words
+    for step in ("data", "method", "model", "training", "hardware"):
+        assert f"/new/{draft.pk}/{step}/" in page.content.decode()
+
+
+def test_the_button_carries_the_likely_total(reader: Client, draft: Draft) -> None:
+    page = reader.get(address(draft))
+
+    total = page.context["forecast"].cost_usd
+    assert text(page).count(f"Start, ${total.low} to ${total.high}") == 2
+
+
+def test_the_phases_add_up_to_the_total(reader: Client, draft: Draft) -> None:
+    page = reader.get(address(draft))
+
+    total = page.context["forecast"].cost_usd
+    cents = [phase.cost.replace("$", "").split(" to ") for phase in page.context["phases"]]
+    assert sum(Decimal(each[0]) for each in cents) == total.low
+    assert sum(Decimal(each[-1]) for each in cents) == total.high
+    assert sum(phase.width + 0.3 for phase in page.context["phases"]) == pytest.approx(100, abs=0.5)
+
+
+def test_start_asks_for_what_was_shown_and_for_nothing_else(reader: Client, draft: Draft) -> None:
+    response = press(reader, draft)
+
+    deployment = Deployment.objects.get()
+    assert response["Location"] == f"/jobs/{deployment.job_id}/"
+    assert deployment.config["instance_type"] == "gpu_1x_h100_pcie"
+    assert deployment.config["region"] == "us-west-3"
+    assert deployment.config["fallbacks"] == []
+    assert deployment.max_hourly_price == Decimal("3.29")
+    assert deployment.budget_limit == Decimal("4.00")
+    assert deployment.max_hours == 2
+    assert deployment.wait_for_capacity_minutes == 15
+    assert deployment.keep_on_failure_minutes == 10
+    assert deployment.estimated_cost is not None
+    assert deployment.name == "Support answers v3"
+    assert deployment.job.config["hyperparameters"]["max_length"] == 1024
+    assert not Draft.objects.exists()
+
+
+def test_f1_pressing_twice_starts_one_run(reader: Client, draft: Draft) -> None:
+    first = press(reader, draft)
+    second = reader.post(address(draft), {"name": "x", "version": "1", "hourly": "3.29"})
+    looked = reader.get(address(draft))
+
+    assert Deployment.objects.count() == 1
+    assert first["Location"] == second["Location"] == looked["Location"]
+
+
+def test_fallbacks_are_the_free_offers_up_to_the_limit_and_what_is_waited_for(
+    reader: Client, user: User, market: responses.RequestsMock
+) -> None:
+    waited = {
+        "platform": "lambda",
+        "instance_type": "gpu_1x_a6000",
+        "region": "auto",
+        "hourly": "1.09",
+    }
+    draft = ready_draft(user, **complete(fallback_total_limit="9.00", wait_for=[waited]))
+
+    press(reader, draft)
+
+    fallbacks = Deployment.objects.get().config["fallbacks"]
+    assert [(each["instance_type"], each["max_hourly_price"]) for each in fallbacks] == [
+        ("gpu_1x_gh200", "2.29"),
+        ("gpu_1x_h100_sxm5", "4.29"),
+        ("gpu_1x_a6000", "1.09"),
+    ]
+
+
+def test_a_draft_that_was_changed_in_another_window_is_shown_again(
+    reader: Client, draft: Draft
+) -> None:
+    version = draft.version
+    Draft.objects.filter(pk=draft.pk).update(version=version + 1)
+
+    page = press(reader, draft, version=str(version))
+
+    assert "changed in another window" in text(page)
+    assert not Deployment.objects.exists()
+    # The name that was typed is not lost.
+    assert 'value="Support answers v3"' in page.content.decode()
+
+
+def test_f5_a_price_that_rose_is_shown_and_not_paid(
+    reader: Client, draft: Draft, market: responses.RequestsMock
+) -> None:
+    page = press(reader, draft, hourly="3.00")
+
+    assert "The price rose from $3.00 to $3.29 an hour" in text(page)
+    assert not Deployment.objects.exists()
+    assert not TrainingConfig.objects.exists()
+
+
+def test_f13_a_machine_that_was_taken_leads_back_to_the_offers(
+    reader: Client, draft: Draft, market: responses.RequestsMock
+) -> None:
+    reader.get(address(draft))
+    again(market, gpu_1x_h100_pcie=())
+
+    response = press(reader, draft)
+
+    assert response["Location"] == f"/new/{draft.pk}/hardware/"
+    page = reader.get(response["Location"])
+    assert page.context["form"].errors["machine"]
+    assert not Deployment.objects.exists()
+    # Said once.
+    assert not reader.get(response["Location"]).context["form"].errors
+
+
+def test_f6_a_budget_that_is_too_small_by_now_leads_to_its_field(
+    reader: Client, user: User, market: responses.RequestsMock
+) -> None:
+    draft = ready_draft(user, **complete(budget_limit="0.20"))
+
+    response = press(reader, draft)
+
+    page = reader.get(response["Location"])
+    (error,) = page.context["form"].errors["budget_limit"]
+    assert "Give at least 0.62 USD" in error
+    assert not Deployment.objects.exists()
+
+
+def test_f4_a_key_that_is_gone_starts_nothing(reader: Client, user: User, draft: Draft) -> None:
+    entry = entry_for(user, "lambda")
+    assert entry is not None
+    delete_entry(entry, actor=user)
+
+    response = press(reader, draft)
+
+    page = reader.get(response["Location"])
+    assert "Connect a cloud to see its machines" in text(page)
+    assert not Deployment.objects.exists()
+
+
+def test_f4_a_key_that_was_revoked_starts_nothing(
+    reader: Client, draft: Draft, market: responses.RequestsMock
+) -> None:
+    denied = {"error": {"code": "global/invalid-api-key", "message": "bad key"}}
+    market.replace(responses.GET, f"{BASE_URL}/instance-types", status=401, json=denied)
+
+    response = press(reader, draft)
+
+    assert response["Location"] == f"/new/{draft.pk}/hardware/"
+    assert "Go to the vault" in text(reader.get(response["Location"]))
+    assert not Deployment.objects.exists()
+
+
+def test_a_draft_that_lacks_something_cannot_be_started(
+    reader: Client, user: User, market: responses.RequestsMock
+) -> None:
+    draft = ready_draft(user)
+
+    looked = reader.get(address(draft))
+    pressed = press(reader, draft)
+
+    assert not looked.context["can_start"]
+    assert pressed.status_code == 200
+    assert not Deployment.objects.exists()
+
+
+def test_the_two_windows_of_one_press_meet_at_one_run(
+    reader: Client, user: User, draft: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The other press is at it: its settings are kept, its run is not there yet.
+    services.save_config(
+        user,
+        services.ConfigInput(name="x", base_model="example/x", dataset_id=str(draft.dataset_id)),
+        existing=TrainingConfig(pk=draft.pk, user=user),
+    )
+
+    response = press(reader, draft)
+
+    assert response["Location"] == f"/new/{draft.pk}/"
+    assert "Starting your run" in text(reader.get(response["Location"]))
+
+
+def test_after_a_press_that_came_to_nothing_the_review_is_where_it_was(
+    reader: Client, draft: Draft
+) -> None:
+    assert reader.get(f"/new/{draft.pk}/")["Location"] == address(draft)
+
+
+def test_what_will_run_can_be_read_file_by_file(reader: Client, draft: Draft) -> None:
+    page = reader.get(f"/new/{draft.pk}/files/train.py")
+
+    (source,) = [path for name, path, _ in PAYLOAD_FILES if name == "train.py"]
+    assert page.context["file"].content == source.read_bytes()
+    assert reader.get(f"/new/{draft.pk}/files/absent.py").status_code == 404
+
+
+def test_the_bundle_holds_every_file_and_the_job_as_it_will_be(
+    reader: Client, draft: Draft
+) -> None:
+    response = reader.get(f"/new/{draft.pk}/bundle.tar.gz")
+
+    with tarfile.open(fileobj=io.BytesIO(response.content)) as tar:
+        names = {entry.name.partition("/")[2] for entry in tar}
+        found = tar.extractfile("slipway-run/job.json")
+        assert found is not None
+        job = json.load(found)
+    assert names == {"job.json", *(name for name, _, _ in PAYLOAD_FILES)}
+    assert job["recipe"]["hyperparameters"]["max_length"] == 1024
+    assert job["expected"] == {"gpu_count": 1, "vram_gib": 80, "architecture": "x86_64"}
+    assert job["deadline_seconds"] == 7200
+
+
+@pytest.mark.parametrize("path", ["review/", "files/job.json", "bundle.tar.gz"])
+def test_i18_nobody_sees_another_ones_review(draft: Draft, path: str) -> None:
+    other = signed_in(builders.make_user())
+
+    assert other.get(f"/new/{draft.pk}/{path}").status_code == 404
