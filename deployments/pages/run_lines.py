@@ -13,8 +13,8 @@ from django.db.models import OuterRef, Q, Subquery
 from deployments import clouds, overview
 from deployments.models import Deployment, Metric, TrainingJob
 from deployments.overview import DeploymentOverview
-from deployments.pages import charts, machine_facts, status_words
-from deployments.pages.charts import Sparkline
+from deployments.pages import machine_facts, status_words
+from deployments.pages.charts.drawing import Sparkline, sparkline
 from deployments.pages.job_page import EVAL_LOSS, TRAIN_LOSS, model_words
 from deployments.pages.status_words import Pill
 
@@ -73,7 +73,7 @@ def _line(
         cloud=clouds.capabilities(deployment.platform).label,
         machine=machine_facts.gpu_words(rented[-1]) if rented else "",
         seconds=seconds,
-        spark=charts.sparkline(losses, total_steps=total),
+        spark=sparkline(losses, total_steps=total),
         eval_loss=eval_loss,
     )
 
