@@ -80,7 +80,7 @@ def test_what_bills_stands_with_its_price_what_it_cost_and_when_it_ends(
     assert "Lambda, us-east-1" in page
     # 2.50 less the landing of 310 s at 1.29 an hour.
     assert "at $2.38, about" in page
-    assert f'href="/jobs/{run.job_id}/stop/"' in page
+    assert f'href="/jobs/{run.job_id}/cancel/"' in page
     assert "Read from Lambda 4 s ago" in page
 
 
