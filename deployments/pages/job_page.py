@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from core.errors import NotFoundError
 from core.lookups import get_owned
 from core.time import database_now
-from deployments import base_models, clouds, history, overview
+from deployments import base_models, clouds, history, model_catalogue, overview
 from deployments.event_values import GPU_USE
 from deployments.models import Artifact, Deployment, LogLine, Machine, TrainingJob
 from deployments.models.deployments import Status
@@ -117,7 +117,7 @@ class JobPage:
         rank = self.job.config.get("hyperparameters", {}).get("lora_r")
         method = str(self.job.config.get("method", "sft")).upper()
         parts = [
-            self.base_model,
+            self.model_label,
             f"{method}, LoRA rank {rank}" if rank else method,
             f"{self.job.dataset.name}, {self.job.dataset.rows:,} rows",
         ]
@@ -228,7 +228,7 @@ class JobPage:
     def strips(self) -> tuple[phases.Strip, ...]:
         """A phase strip for each machine."""
         ahead = expected.expected(self.run, timing=settings.TIMING)
-        return phases.strips(self.run, self._changes, expected=ahead, now=self.now)
+        return phases.strips(self.run, self._changes, cost=self.cost, expected=ahead, now=self.now)
 
     @cached_property
     def cost(self) -> CostByPhase:
@@ -385,8 +385,14 @@ class JobPage:
 
     @cached_property
     def base_model(self) -> str:
-        """The model that was trained, for people."""
+        """The model that was trained, as it is loaded."""
         return model_words(self.job.model_name)
+
+    @cached_property
+    def model_label(self) -> str:
+        """The model that was trained, as people call it."""
+        known = model_catalogue.curated(self.job.model_name)
+        return known.label if known else self.base_model
 
     @cached_property
     def quantum_words(self) -> str:

@@ -29,6 +29,9 @@ MOST_IN_A_WINDOW = 50
 FLAT_SHARE = 0.01
 # ... and smaller than twice the standard error of the two means, so that noise is no trend.
 SURE_ERRORS = 2.0
+# Five values of which each is above all of the twenty before them: by chance once in 53,000 looks;
+# a quarter more in the mean is no slow drift either.
+FEW, BEFORE, DIVERGED_TIMES = 5, 20, 1.25
 # One evaluation that is worse may be chance; the second rise in a row is the usual sign.
 RISES_IN_A_ROW = 2
 # Rises smaller than this share are evaluation noise (order of rows, dropout is off).
@@ -113,8 +116,14 @@ def not_finite(readings: Readings) -> Note | None:
 
 
 def loss_trend(readings: Readings) -> Note | None:
-    """Falling, flat or rising: the mean of the newest values against as many before them."""
+    """Falling, flat or rising: the mean of the newest values against as many before them.
+
+    A loss that shot up in the last few steps is told at once, while those means hide it.
+    """
     values = _finite(readings.train_loss)
+    diverged = _diverged(values)
+    if diverged is not None:
+        return diverged
     window = min(MOST_IN_A_WINDOW, len(values) // 2)
     if window < WINDOW:
         return None
@@ -132,6 +141,17 @@ def loss_trend(readings: Readings) -> Note | None:
     return Note(WARN, "Loss is rising", f"{seen}; a lower learning rate may help")
 
 
+def _diverged(values: Sequence[tuple[int, float]]) -> Note | None:
+    before, newest = values[-FEW - BEFORE : -FEW], values[-FEW:]
+    if len(before) < BEFORE or min(newest, key=_value)[1] <= max(before, key=_value)[1]:
+        return None
+    old, new = _mean(before), _mean(newest)
+    if not new > DIVERGED_TIMES * old > 0:
+        return None
+    seen = f"train {figure(new)}, was {figure(old)} before step {newest[0][0]:,}"
+    return Note(WARN, "Loss shoots up", f"{seen}; a lower learning rate may help")
+
+
 def overfitting(readings: Readings) -> Note | None:
     """The evaluation loss rises while training goes on: it learns the rows by heart."""
     values = _finite(readings.eval_loss)
@@ -139,7 +159,7 @@ def overfitting(readings: Readings) -> Note | None:
         return None
     step, newest = values[-1]
     rises, falls = _in_a_row(values, up=True), _in_a_row(values, up=False)
-    best_step, best = min(values, key=lambda pair: pair[1])
+    best_step, best = min(values, key=_value)
     if rises >= RISES_IN_A_ROW:
         seen = f"eval {figure(newest)} at step {step:,}, {_nth(rises)} rise in a row"
         return Note(WARN, "A sign of overfitting", f"{seen}; best {figure(best)} at {best_step:,}")
@@ -161,7 +181,7 @@ def gradient_spikes(readings: Readings) -> Note | None:
     spikes = [(step, value) for step, value in values if value > SPIKE_TIMES * usual > 0]
     if not spikes:
         return None
-    step, value = max(spikes, key=lambda pair: pair[1])
+    step, value = max(spikes, key=_value)
     seen = f"{figure(value)} at step {step:,}, usually {figure(usual)}"
     more = f"; {counted(len(spikes), 'spike')} lately" if len(spikes) > 1 else ""
     return Note(WARN, "The gradient spikes", seen + more)
@@ -184,7 +204,7 @@ def card_memory(readings: Readings) -> Note | None:
     if used is None or total is None or not readings.is_training:
         return None
     share = used / total
-    seen = f"{used:.1f} of {total:.0f} GB in use"
+    seen = f"{used:.1f} of {total:.1f} GB in use".replace(".0 GB", " GB")
     batch = readings.micro_batch
     if share >= NEARLY_FULL:
         smaller = (
@@ -240,6 +260,10 @@ RULES: tuple[Rule, ...] = (
 
 def _finite(values: Values) -> list[tuple[int, float]]:
     return [(step, value) for step, value in values if value is not None]
+
+
+def _value(pair: tuple[int, float]) -> float:
+    return pair[1]
 
 
 def _mean(pairs: Sequence[tuple[int, float]]) -> float:

@@ -1,15 +1,17 @@
 """The phase strip: what each machine of a run has been doing, how long, and for how many cents.
 
-Pure: machines and status changes in, strips out. The cents of all phases add up to the shown cost.
+Pure: machines, status changes and the cost by phase in, strips out. The cents are the table's, so
+that nobody reads two amounts for one phase; what the cloud rounds up stands in the table alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from deployments.models.deployments import Status
 from deployments.overview import DeploymentOverview, EventLine
+from deployments.pages.job.cost_by_phase import CostByPhase
 from deployments.pages.job.expected import Expected
 from deployments.pages.job.spans import (
     END,
@@ -20,7 +22,6 @@ from deployments.pages.job.spans import (
     Life,
     Span,
     lives,
-    split_cents,
 )
 from deployments.pages.problems import OUT_OF_REACH
 from deployments.pages.status_words import machine_step
@@ -60,6 +61,7 @@ def strips(
     run: DeploymentOverview,
     changes: Sequence[EventLine],
     *,
+    cost: CostByPhase,
     expected: Mapping[int, Expected],
     now: datetime,
 ) -> tuple[Strip, ...]:
@@ -70,7 +72,7 @@ def strips(
     rented = lives(run, changes)
     if not rented:
         return (_not_begun(run, expected),)
-    cents = iter(_cents(rented, now=now, total=run.cost.accrued))
+    cents = {(line.machine, line.word): line.cost for line in cost.lines}
     return tuple(
         Strip(
             title=life.heading,
@@ -81,41 +83,28 @@ def strips(
     )
 
 
-def _cents(rented: Sequence[Life], *, now: datetime, total: Decimal) -> list[Decimal]:
-    """Return the cents of each span, all machines in one row.
-
-    The last span of a machine takes what the cloud rounds up to whole minutes.
-    """
-    exact: list[Decimal] = []
-    for life in rented:
-        parts = [span.rent(life.machine, now) for span in life.spans]
-        parts[-1] += max(Decimal(0), life.machine.accrued - sum(parts, Decimal(0)))
-        exact += parts
-    return split_cents(exact, total=total)
-
-
 def _phases(
     run: DeploymentOverview,
     life: Life,
-    cents: Iterator[Decimal],
+    cents: Mapping[tuple[str, str], Decimal],
     *,
     expected: Mapping[int, Expected],
     now: datetime,
 ) -> tuple[Phase, ...]:
-    by_phase = {span.phase: (span, next(cents)) for span in life.spans}
+    by_phase = {span.phase: span for span in life.spans}
     last = life.spans[-1].phase
     found = []
     for number, word in enumerate(WORDS):
         if number not in by_phase:
             found.append(_not_reached(run, number, last=last, expected=expected))
             continue
-        span, cost = by_phase[number]
+        span = by_phase[number]
         found.append(
             Phase(
                 word,
                 _state(run, life, span),
                 seconds=span.seconds(now),
-                cost=cost,
+                cost=cents[life.name, word],
                 percent=_percent(run, span),
                 step=machine_step(run) if span.phase == PREPARE and span.until is None else "",
             )

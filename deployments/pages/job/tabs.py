@@ -22,6 +22,8 @@ TABS = (
     ("cost", "Cost", "job-cost"),
 )
 WORDS = {name: word for name, word, _ in TABS}
+# Pages that belong to a tab.
+PART_OF = {"use": "files"}
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,14 @@ def tabs(job: TrainingJob, deployment: Deployment, *, current: str) -> tuple[Tab
         "checkpoints": counted(Checkpoint.objects.filter(job=job)),
         "files": counted(Artifact.objects.filter(job=job)),
     }
+    here = PART_OF.get(current, current)
     found = []
     for name, word, address in TABS:
         try:
             url = reverse(f"deployments:{address}", args=[job.pk])
         except NoReverseMatch:
             continue
-        found.append(Tab(name, word, url, counts.get(name, ""), is_current=name == current))
+        found.append(Tab(name, word, url, counts.get(name, ""), is_current=name == here))
     return tuple(found)
 
 

@@ -44,7 +44,7 @@ def test_how_to_use_it_names_the_file_its_sha256_and_the_base_model(
 
     page = read(reader, deployment, "files/use/")
 
-    assert "sha256sum support-answers-v3-adapter.tar.gz" in page
+    assert 'support-answers-v3-adapter.tar.gz" | sha256sum --check' in page
     assert deployment.artifacts.get().sha256 in page
     assert "it needs meta-llama/Llama-3.1-8B-Instruct" in page
     assert "AutoPeftModelForCausalLM.from_pretrained" in page

@@ -47,12 +47,12 @@ def test_a_falling_loss_says_by_how_much_and_since_when() -> None:
 
 
 def test_a_rising_loss_is_a_warning() -> None:
-    values = numbered([1.0 + 0.01 * n for n in range(100)])
+    values = numbered([1.0 + 0.002 * n for n in range(100)])
 
     note = only(health.notes(readings(train_loss=values)))
 
     assert (note.tone, note.title) == (WARN, "Loss is rising")
-    assert note.evidence.startswith("train 1.745, up 0.5 since step 51")
+    assert note.evidence.startswith("train 1.149, up 0.1 since step 51")
 
 
 @pytest.mark.parametrize("change", [0.0, 0.9 * health.FLAT_SHARE, -0.9 * health.FLAT_SHARE])
@@ -67,6 +67,26 @@ def test_noise_larger_than_the_change_is_no_trend() -> None:
     values = numbered([1.0 + n % 2 for n in range(50)] + [0.94 + n % 2 for n in range(50)])
 
     assert only(health.notes(readings(train_loss=values))).title == "Loss is flat"
+
+
+def test_a_loss_that_shoots_up_is_told_before_longer_means_show_it() -> None:
+    values = numbered([1.0 + 0.1 * (n % 2) for n in range(50)] + [1.5, 2.0, 2.5, 3.0, 3.5])
+
+    note = only(health.notes(readings(train_loss=values)))
+
+    assert (note.tone, note.title) == (WARN, "Loss shoots up")
+    assert note.evidence.startswith("train 2.500, was 1.050 before step 51")
+
+
+@pytest.mark.parametrize(
+    "newest", [[2.0, 1.0, 1.0, 1.0, 1.0], [1.2] * 5, [3.0, 3.0, 3.0, 3.0, 1.0]]
+)
+def test_high_losses_among_usual_ones_or_a_small_rise_are_no_divergence(
+    newest: list[float],
+) -> None:
+    values = numbered([1.0 + 0.1 * (n % 2) for n in range(95)] + newest)
+
+    assert only(health.notes(readings(train_loss=values))).title != "Loss shoots up"
 
 
 def test_f47_a_loss_that_is_not_a_number_comes_first_and_names_its_step() -> None:

@@ -35,7 +35,7 @@ def test_what_we_see_has_the_numbers_it_was_seen_in(user: User, reader: Client) 
 
     assert "What we see Loss is falling train 1.0" in page
     assert "No sign of overfitting eval 1.108, second fall in a row" in page
-    assert "The card has room 13.3 of 22 GB in use" in page
+    assert "The card has room 13.3 of 22.5 GB in use" in page
 
 
 def test_a_run_that_has_told_no_figure_leaves_nothing_to_say(user: User, reader: Client) -> None:
