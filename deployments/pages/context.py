@@ -46,7 +46,6 @@ HERE = {
     "job-cost": "runs",
     "job-stop": "runs",
     "job-cancel": "runs",
-    "new-run": "new",
     "being-started": "new",
     "wizard-data": "runs",
     "wizard-upload": "runs",

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from deployments.pages import account, confirm, data, machines, new_run, runs, vault
+from deployments.pages import account, confirm, data, machines, runs, vault
 from deployments.pages.help import views as help_pages
 from deployments.pages.wizard import data as wizard_data
 from deployments.pages.wizard import drafts_list, hardware, method, model, review, training
@@ -18,20 +18,21 @@ urlpatterns = [
     path("machines/", machines.machines, name="machines"),
     path("machines/rows/", machines.rows, name="machine-rows"),
     path("machines/look/", machines.look, name="machines-look"),
-    path("new/", new_run.new_run, name="new-run"),
-    path("new/<uuid:nonce>/", new_run.being_started, name="being-started"),
-    path("jobs/<uuid:job_id>/", include("deployments.pages.job.urls")),
-    path("new/draft/", drafts_list.new, name="new-draft"),
-    path("new/<uuid:draft_id>/data/upload/", wizard_data.upload, name="wizard-upload"),
-    path("new/<uuid:draft_id>/data/sample/", wizard_data.take_sample, name="wizard-sample"),
+    path("new/", drafts_list.new, name="new-run"),
+    path("new/<uuid:nonce>/", review.being_started, name="being-started"),
     path("new/<uuid:draft_id>/resume/", drafts_list.resume, name="draft"),
     path("new/<uuid:draft_id>/delete/", drafts_list.delete, name="draft-delete"),
     path("new/<uuid:draft_id>/data/", wizard_data.step, name="wizard-data"),
+    path("new/<uuid:draft_id>/data/upload/", wizard_data.upload, name="wizard-upload"),
+    path("new/<uuid:draft_id>/data/sample/", wizard_data.take_sample, name="wizard-sample"),
     path("new/<uuid:draft_id>/method/", method.step, name="wizard-method"),
     path("new/<uuid:draft_id>/model/", model.step, name="wizard-model"),
     path("new/<uuid:draft_id>/training/", training.step, name="wizard-training"),
     path("new/<uuid:draft_id>/hardware/", hardware.step, name="wizard-hardware"),
     path("new/<uuid:draft_id>/review/", review.step, name="wizard-review"),
+    path("new/<uuid:draft_id>/files/<str:file_name>", review.file, name="wizard-file"),
+    path("new/<uuid:draft_id>/bundle.tar.gz", review.archive, name="wizard-bundle"),
+    path("jobs/<uuid:job_id>/", include("deployments.pages.job.urls")),
     path("datasets/", data.datasets, name="datasets"),
     path("datasets/upload/", data.upload, name="dataset-upload"),
     path("datasets/sample/", data.take_sample, name="dataset-sample"),

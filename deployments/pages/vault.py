@@ -11,8 +11,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core import confirmation
-from core.errors import ConflictError, InvalidInputError, ProviderError
+from core.errors import ConflictError, InvalidInputError, NotFoundError, ProviderError
 from core.lookups import get_owned
+from deployments.models import Draft
 from deployments.pages.answers import member, page
 from deployments.pages.confirm import ask, confirmed
 from deployments.pages.forms import KeyForm, ReplacementForm
@@ -60,8 +61,7 @@ def add(request: HttpRequest) -> HttpResponse:
         messages.warning(
             request, f"The key is sealed, but could not be checked: {entry.status_message}"
         )
-    is_first_visit = request.POST.get("next") == "runs"
-    return redirect("deployments:runs" if is_first_visit else "deployments:vault")
+    return redirect(_where_the_key_was_asked_for(request, user))
 
 
 @page
@@ -123,6 +123,18 @@ def label_of(entry: VaultEntry) -> str:
     """Return the cloud's name for people."""
     kind = kind_of(entry.provider)
     return kind.label if kind else entry.provider
+
+
+def _where_the_key_was_asked_for(request: HttpRequest, user: User) -> str:
+    """Return the page that goes on with the key: the first visit, or a draft's machines."""
+    asked = request.POST.get("next", "")
+    if asked == "runs":
+        return reverse("deployments:runs")
+    try:
+        draft = get_owned(Draft, user, asked)
+    except NotFoundError:
+        return reverse("deployments:vault")
+    return reverse("deployments:wizard-hardware", args=[draft.pk])
 
 
 def _own(user: User, entry_id: UUID) -> VaultEntry:

@@ -11,9 +11,11 @@ from playwright.sync_api import expect
 from core.time import database_now
 from deployments.models import Deployment
 from deployments.models.deployments import Status
+from deployments.pages.wizard.frame import STEPS
 from tests import builders
 from tests.browser.conftest import Tab
 from tests.deployments.pages import scenes
+from tests.deployments.pages.wizard.test_walk import ready
 
 pytestmark = [
     pytest.mark.browser,
@@ -44,20 +46,26 @@ def test_a_person_signs_in_and_is_led_from_the_key_to_a_started_run(
     expect(page.get_by_text("The Lambda key works and is sealed.")).to_be_visible()
 
     page.get_by_role("link", name="Upload a file").click()
-    page.get_by_label("File").set_input_files(sums)
+    page.get_by_label("Drop a file here").set_input_files(sums)
     page.get_by_role("button", name="Upload and check").click()
     expect(page.get_by_text("No findings in")).to_be_visible()
-
-    page.get_by_role("link", name="Train on this").click()
-    page.get_by_label("Model on the Hub").fill("example/tiny-llama")
+    page.get_by_role("button", name="Next: method").click()
+    page.get_by_role("button", name="Next: model").click()
+    page.get_by_label("Its name on the Hub").fill("example/tiny-llama")
+    page.get_by_label("Another model of the Hub").check()
+    page.get_by_role("button", name="Next: training").click()
+    page.get_by_role("button", name="Light").click()
+    expect(page.get_by_label("LoRA rank")).to_have_value("8")
+    page.get_by_role("button", name="Next: hardware and budget").click()
     page.get_by_label("A10").first.check()
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("button", name="Next: review").click()
     # The budget is missing: the field says so, and nothing that was typed is lost.
-    expect(page.get_by_text("This field is required.")).to_be_visible()
-    expect(page.get_by_label("Model on the Hub")).to_have_value("example/tiny-llama")
+    expect(page.get_by_text("Set a budget: it is the limit that is kept for you.")).to_be_visible()
     expect(page.get_by_label("A10").first).to_be_checked()
     page.get_by_label("This run may cost at most").fill("2.50")
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("button", name="Next: review").click()
+    expect(page.get_by_text("example/tiny-llama").first).to_be_visible()
+    page.get_by_role("button", name="Start").first.click()
 
     expect(page.get_by_text("Queued").first).to_be_visible()
     assert Deployment.objects.get().budget_limit == 2.5
@@ -70,13 +78,17 @@ def test_the_same_path_works_without_scripts(
     builders.make_vault_entry(user)
     page = without_scripts.sign_in(user).go("/")
     page.get_by_role("button", name="Take the sample").click()
-    page.get_by_role("link", name="Train on this").click()
-    page.get_by_label("Model on the Hub").fill("example/tiny-llama")
+    page.get_by_role("button", name="Next: method").click()
+    page.get_by_role("button", name="Next: model").click()
+    page.get_by_label("Qwen2.5 0.5B Instruct").check()
+    page.get_by_role("button", name="Next: training").click()
+    page.get_by_role("button", name="Next: hardware and budget").click()
     page.get_by_label("This run may cost at most").fill("2.50")
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("button", name="Next: review").click()
+    page.get_by_role("button", name="Start, ").first.click()
     expect(page.get_by_text("Queued").first).to_be_visible()
-    page.get_by_role("link", name="Stop run").click()
-    page.get_by_role("button", name="Stop the run").click()
+    page.get_by_role("link", name="Cancel run").first.click()
+    page.get_by_role("button", name="Cancel the run").click()
 
     expect(page.get_by_text("Asked to stop:")).to_be_visible()
     assert Deployment.objects.get().desired == "stop"
@@ -86,17 +98,38 @@ def test_a_double_click_on_start_sends_the_form_once(
     tab: Tab, user: User, cloud: responses.RequestsMock
 ) -> None:
     builders.make_vault_entry(user)
-    builders.make_dataset(user)
-    page = tab.sign_in(user).go("/new/")
+    draft = ready(user, builders.make_dataset(user))
+    page = tab.sign_in(user).go(f"/new/{draft.pk}/review/")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
-    page.get_by_label("Model on the Hub").fill("example/tiny-llama")
-    page.get_by_label("This run may cost at most").fill("2.50")
-    page.get_by_role("button", name="Start the run").dblclick()
+    page.get_by_role("button", name="Start").first.dblclick()
 
     expect(page.get_by_text("Queued").first).to_be_visible()
     assert sent.count("POST") == 1
     assert Deployment.objects.count() == 1
+
+
+def test_going_back_refreshing_and_a_second_tab_lose_nothing(
+    tab: Tab, user: User, cloud: responses.RequestsMock
+) -> None:
+    builders.make_vault_entry(user)
+    draft = ready(user, builders.make_dataset(user))
+    page = tab.sign_in(user).go(f"/new/{draft.pk}/training/")
+    other = tab.context.new_page()
+    other.goto(f"{tab.root}/new/{draft.pk}/model/")
+
+    page.get_by_label("Epochs").fill("2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Where should it run?")).to_be_visible()
+    other.get_by_label("Qwen3 8B").check()
+    other.get_by_role("button", name="Next: training").click()
+    expect(other.get_by_label("Epochs")).to_have_value("2")
+    page.reload()
+    expect(page.get_by_text("Qwen3 8B").first).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Epochs")).to_have_value("2")
+    page.get_by_role("link", name="Model").click()
+    expect(page.get_by_label("Qwen3 8B")).to_be_checked()
 
 
 def test_a_live_run_refreshes_itself_and_stops_asking_once_it_is_over(tab: Tab, user: User) -> None:
@@ -140,7 +173,7 @@ def test_the_keyboard_reaches_the_content_first_and_the_safe_button_last_risks_n
     expect(page.locator("#main")).to_be_focused()
 
     page = tab.go(f"/jobs/{deployment.job_id}/stop/")
-    expect(page.get_by_role("link", name="Go back, keep it running")).to_be_focused()
+    expect(page.get_by_role("link", name="Keep training")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_text("step 177 of 285")).to_be_visible()
     assert Deployment.objects.get().desired == "run"
@@ -174,19 +207,20 @@ def test_no_page_is_wider_than_a_phone_and_nothing_is_complained_about(
         scenes.waiting(user, dataset=data),
     ]
     broken = builders.make_dataset(user, content=b"x" * 500, name="b" * 120)
+    draft = ready(user, data)
     pages = [f"/jobs/{run.job_id}/" for run in runs]
     live = pages[0]
     pages += [
         "/",
-        "/new/",
+        *[f"/new/{draft.pk}/{step.name}/" for step in STEPS],
+        f"/new/{draft.pk}/data/?choose=1",
         "/vault/",
         "/datasets/",
         f"/datasets/{data.pk}/",
         f"/datasets/{broken.pk}/",
         f"{live}stop/",
-        f"{live}loss/",
-        f"{live}log/",
-        f"{live}events/",
+        *[f"{live}{tab}/" for tab in ("charts", "logs", "events", "checkpoints", "files")],
+        *[f"{live}{tab}/" for tab in ("config", "cost", "cancel")],
         f"/vault/{runs[0].vault_entry_id}/delete/",
         f"/vault/{runs[0].vault_entry_id}/replace/",
         "/settings/",

@@ -15,7 +15,7 @@ from deployments import clouds, drafts, services
 from deployments.forecasts import OfferForecast
 from deployments.models import Draft
 from deployments.pages.answers import page
-from deployments.pages.forms import PlainForm
+from deployments.pages.forms import KeyForm, PlainForm
 from deployments.pages.wizard import budget_words, frame, likely, offers_table, refusals
 from deployments.pages.wizard.likely import Look
 from deployments.pages.wizard.offers_table import Place
@@ -315,6 +315,7 @@ def _show(request: HttpRequest, draft: Draft, look: Look, form: HardwareForm) ->
         "picked": form["machine"].value() if form.is_bound else None,
         "ticked": form["wait_for"].value() if form.is_bound else None,
         "summary": likely.summary_with(draft, picked),
+        "key_form": KeyForm() if look.error and look.error.code == "E_NO_KEY" else None,
     }
     return frame.show(request, draft, STEP, context)
 

@@ -12,13 +12,16 @@ from django.template import loader
 from django.test import Client
 
 from core import sessions, tokens
+from deployments import drafts
 from deployments.models.deployments import Status
 from deployments.pages.status_words import WORDS
+from deployments.pages.wizard.frame import STEPS
 from tests import builders
 from tests.deployments.api.conftest import BASE_URL
 from tests.deployments.pages import scenes
 from tests.deployments.pages.conftest import signed_in
-from tests.deployments.pages.test_new_run import filled
+from tests.deployments.pages.wizard.test_walk import hardware, ready
+from tests.deployments.pages.wizard.walking import settings_of
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
@@ -80,10 +83,11 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
     newcomer = Client()
     newcomer.force_login(builders.make_user())
     data = scenes.dataset(user)
+    draft, empty = ready(user, data), drafts.begin(user)
     broken = builders.make_dataset(user, content=b"no json\n")
     found: dict[str, str] = {
         "first visit": newcomer.get("/").content.decode(),
-        "needs a key": newcomer.get("/new/").content.decode(),
+        "needs a key": newcomer.get("/new/", follow=True).content.decode(),
         "sign in": Client().get("/login/").content.decode(),
         "not found": reader.get("/nothing/").content.decode(),
     }
@@ -126,7 +130,10 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
         "dataset": f"/datasets/{data.pk}/",
         "broken dataset": f"/datasets/{broken.pk}/",
         "delete data": f"/datasets/{data.pk}/delete/",
-        "new run": "/new/",
+        "new run": f"/new/{empty.pk}/data/",
+        "choose data": f"/new/{draft.pk}/data/?choose=1",
+        "start over": f"/new/{empty.pk}/review/",
+        **{step.name: f"/new/{draft.pk}/{step.name}/" for step in STEPS},
         "bad level": f"{live}log/?level=x",
     }
     found |= {name: reader.get(url).content.decode() for name, url in addresses.items()}
@@ -141,7 +148,15 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
         "password errors": reader.post("/settings/password/", {}).content.decode(),
         "data in use": reader.post(f"/datasets/{data.pk}/delete/").content.decode(),
         "form errors": reader.post(
-            "/new/", filled(data, lora_r="0", budget_limit="", machine="")
+            f"/new/{draft.pk}/training/", settings_of(lora_r="0", max_length="x")
+        ).content.decode(),
+        "limit errors": reader.post(
+            f"/new/{draft.pk}/hardware/", hardware(budget_limit="", machine="")
+        ).content.decode(),
+        "method errors": reader.post(f"/new/{draft.pk}/method/", {}).content.decode(),
+        "model errors": reader.post(f"/new/{draft.pk}/model/", {}).content.decode(),
+        "data errors": reader.post(
+            f"/new/{empty.pk}/data/upload/", {"prompt": "x"}
         ).content.decode(),
         "key errors": newcomer.post("/vault/add/", {}).content.decode(),
         "upload errors": reader.post("/datasets/upload/", {"prompt": "x"}).content.decode(),

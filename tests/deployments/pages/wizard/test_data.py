@@ -89,6 +89,8 @@ def test_taking_the_sample_twice_keeps_it_once(reader: Client, user: User) -> No
 
     sample = Dataset.objects.get(user=user)
     assert {d.dataset for d in Draft.objects.all()} == {sample}
+    assert sample.rows == 300
+    assert sample.findings == []
 
 
 def test_earlier_data_can_be_taken_and_warnings_must_be_seen_again(

@@ -15,15 +15,15 @@ STEPS = ("data", "method", "model", "training", "hardware", "review")
 def test_a_new_run_is_a_draft_that_is_kept_under_its_own_address(
     reader: Client, user: User
 ) -> None:
-    response = reader.get("/new/draft/")
+    response = reader.get("/new/")
 
     draft = Draft.objects.get(user=user)
     assert response["Location"] == f"/new/{draft.pk}/data/"
 
 
 def test_pressing_new_run_twice_makes_no_second_empty_draft(reader: Client) -> None:
-    reader.get("/new/draft/")
-    reader.get("/new/draft/")
+    reader.get("/new/")
+    reader.get("/new/")
 
     assert Draft.objects.count() == 1
 
