@@ -20,6 +20,7 @@ from deployments.workload import RowLengths
 
 REMEDIES = 3
 LENGTHS = (131_072, 65_536, 32_768, 16_384, 8192, 4096, 2048, 1024, 512, 256, 128)
+STAND_IN = "A CPU stands in for the GPU: its speed is not known"
 # Adapters are saved in float32.
 ADAPTER_BYTES_A_WEIGHT = 4
 
@@ -184,7 +185,7 @@ def _verdict(
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict and what stands against the offer, the weightiest first."""
     if offer.gpu_count != 1:
-        reason = f"It has {offer.gpu_count} GPUs; this version trains on one, the others would idle"
+        reason = f"{offer.gpu_count} GPUs, of which this version would use one"
         return estimate.CANNOT_RUN, (reason,)
     verdict = estimate.memory_verdict(need, vram_gib=offer.vram_gib)
     reasons = _memory_reasons(basis, offer, need, verdict)
@@ -192,7 +193,7 @@ def _verdict(
     if cautions and verdict == estimate.FITS:
         verdict = estimate.TIGHT
     if is_stand_in(offer.platform):
-        cautions = (*cautions, "A CPU stands in for the GPU: its speed is not known")
+        cautions = (*cautions, STAND_IN)
     return verdict, (*reasons, *cautions)
 
 

@@ -150,7 +150,7 @@ def test_a_machine_with_two_gpus_cannot_run_it(dataset: Dataset) -> None:
     found = forecast(dataset, make_offer(gpu_count=2))
 
     assert found.verdict == "cannot_run"
-    assert found.reasons[0].startswith("It has 2 GPUs")
+    assert found.reasons[0].startswith("2 GPUs")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from deployments.pages.wizard import range_words
 from deployments.templatetags.wording import duration, plain, usd, usd_exact
 from deployments.timing import Timing
 
-# Widths of the labels in percent of the bar on a wide screen, so that none covers another.
-LIKELY_WIDTH, KEPT_WIDTH, STOP_WIDTH, BUDGET_WIDTH = 22.0, 14.0, 22.0, 7.0
+# Widths of the labels in percent of the bar on a wide screen, so that none covers another; the
+# last line below must also fit a phone's.
+LIKELY_WIDTH, KEPT_WIDTH, STOP_WIDTH, BUDGET_WIDTH = 22.0, 14.0, 50.0, 7.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def budget(
     kept = costs.cents_up(costs.reserve(hourly, timing=timing, quantum_seconds=quantum_seconds))
     stop = max(Decimal(0), amount - kept)
     stop_percent = _percent(stop, amount)
-    low = _percent(likely.low, amount) if likely else None
+    # A likely total above the budget is drawn at its end, and told in words.
+    low = min(99.4, _percent(likely.low, amount)) if likely else None
     high = _percent(likely.high, amount) if likely else None
     return Budget(
         budget=amount,

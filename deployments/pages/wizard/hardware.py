@@ -94,6 +94,7 @@ class HardwareForm(PlainForm):
         max_value=Decimal(720),
         max_digits=6,
         decimal_places=2,
+        error_messages={"required": "Say how many hours it may take at most."},
     )
     keep_on_failure_minutes = forms.TypedChoiceField(label="If it fails", coerce=int)
 
@@ -321,7 +322,9 @@ def _show(request: HttpRequest, draft: Draft, look: Look, form: HardwareForm) ->
 
 
 def _amount(form: HardwareForm) -> Decimal | None:
-    """Return the budget as it stands in the form, if it can be read."""
+    """Return the budget as it stands in the form, if it can be used."""
+    if form.is_bound and form.errors.get("budget_limit"):
+        return None
     try:
         found = form.fields["budget_limit"].clean(form["budget_limit"].value())
     except forms.ValidationError:

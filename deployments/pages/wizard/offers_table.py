@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from deployments import cards, clouds, estimate
+from deployments import cards, clouds, estimate, forecasts
 from deployments.estimate import Verdict
 from deployments.forecasts import OfferForecast, Remedy
 from deployments.pages.wizard import range_words
@@ -92,6 +92,7 @@ class Row:
     where: str
     region: str
     bar: Bar | None
+    vram: str
     hourly: str
     time: str
     total: str
@@ -133,6 +134,7 @@ class Table:
     """The whole table; ``unable_words`` is the folded group's heading.
 
     ``are_cheaper``: whether the sold-out ones are those that would be cheaper than the free ones.
+    ``caution`` says what makes all figures of the table wide or unknown, "" if nothing does.
     """
 
     free: tuple[Row, ...]
@@ -140,6 +142,8 @@ class Table:
     unable: tuple[Unable, ...]
     unable_words: str
     are_cheaper: bool
+    is_estimated: bool = True
+    caution: str = ""
 
     @property
     def chosen(self) -> Row | None:
@@ -183,7 +187,15 @@ def table(
         unable=unable,
         unable_words=_unable_words(unable),
         are_cheaper=bool(free),
+        is_estimated=any(each.need is not None for each in found),
+        caution=_caution(found),
     )
+
+
+def _caution(found: Sequence[OfferForecast]) -> str:
+    if any(forecasts.STAND_IN in each.reasons for each in found):
+        return f"{forecasts.STAND_IN}, so times and totals are wide."
+    return ""
 
 
 def place_of(offer: Offer) -> Place:
@@ -235,6 +247,7 @@ def _row(number: int, forecast: OfferForecast, *, is_chosen: bool, note: str) ->
         where=where_words(offer),
         region=" · ".join(word for word in (offer.region, part) if word),
         bar=memory_bar(forecast),
+        vram=f"{offer.vram_gib} GB" if offer.vram_gib else "not told",
         hourly=usd_exact(offer.hourly_price_usd),
         time=range_words.time(forecast.seconds),
         total=range_words.money(forecast.cost_usd),
@@ -250,9 +263,13 @@ def _row(number: int, forecast: OfferForecast, *, is_chosen: bool, note: str) ->
 def _note(forecast: OfferForecast, free: Sequence[OfferForecast]) -> str:
     """Return the second line of the verdict: the weightiest reason, or that it is the cheapest."""
     fitting = next((each for each in free if each.verdict == estimate.FITS), None)
+    if fitting is None and forecast.need is None and forecast is free[0]:
+        return "Cheapest hour"
     if forecast is fitting:
         return "Cheapest that fits" if forecast is not free[0] else "Cheapest free"
-    return forecast.reasons[0] if forecast.reasons and forecast.verdict != estimate.FITS else ""
+    if forecast.need is None or forecast.verdict == estimate.FITS:
+        return ""
+    return next(iter(forecast.reasons), "")
 
 
 def _picked(free: Sequence[OfferForecast], chosen: Place | None) -> OfferForecast | None:

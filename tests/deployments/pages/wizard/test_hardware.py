@@ -81,7 +81,7 @@ def test_what_cannot_run_says_why_and_what_would_help(reader: Client, draft: Dra
     assert "It lacks 1.7 GB of memory" in words
     assert "It would run with" in words
     assert "1 row at once, 16 batches a step" in words
-    assert "It has 8 GPUs" in words
+    assert "8 GPUs, of which this version would use one" in words
 
 
 def test_a_budget_of_twice_the_high_estimate_is_suggested(reader: Client, draft: Draft) -> None:
@@ -247,6 +247,7 @@ def test_of_a_model_of_unknown_size_the_hourly_price_decides(
 
     assert page.context["table"].chosen.place.instance_type == "gpu_1x_rtx6000"
     assert page.context["summary"].cost == "not known yet"
+    assert "Sorted by price per hour" in text(page)
 
 
 def test_turning_pages_asks_the_cloud_once(
