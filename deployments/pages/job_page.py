@@ -1,6 +1,6 @@
 """Everything the page of one run shows, read when asked for, so that a block reads only its own."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -14,30 +14,34 @@ from core.errors import NotFoundError
 from core.lookups import get_owned
 from core.time import database_now
 from deployments import base_models, clouds, history, model_catalogue, overview
-from deployments.event_values import GPU_USE
 from deployments.models import Artifact, Deployment, LogLine, Machine, TrainingJob
 from deployments.models.deployments import Status
 from deployments.overview import DeploymentOverview, EventLine, MachineOverview
 from deployments.pages import machine_facts, money, problems, status_words
 from deployments.pages.charts.kinds import EVAL_LOSS, TRAIN_LOSS, View
 from deployments.pages.charts.of_run import RunCharts
-from deployments.pages.job import cost_by_phase, expected, health, phases, remedies, tabs
+from deployments.pages.job import (
+    cost_by_phase,
+    expected,
+    figures,
+    health,
+    phases,
+    readings,
+    remedies,
+    tabs,
+)
 from deployments.pages.job.checkpoints import CheckpointLine, checkpoint_lines
 from deployments.pages.job.cost_by_phase import CostByPhase
-from deployments.pages.job.end_card import End, Figure, end_card
-from deployments.pages.job.health import Note, Readings
+from deployments.pages.job.end_card import End, end_card
+from deployments.pages.job.figures import Figure
+from deployments.pages.job.health import Note
 from deployments.pages.job.remedies import Button
 from deployments.pages.job.still_works import still_works
 from deployments.pages.machine_facts import Freshness, MachineFacts
 from deployments.pages.problems import Alarm, Problem
 from deployments.pages.status_words import Pill
 from deployments.templatetags.wording import (
-    NOT_KNOWN,
-    about,
-    duration,
     figure,
-    moment,
-    moment_exact,
     percent,
     usd,
 )
@@ -171,47 +175,14 @@ class JobPage:
     @cached_property
     def figures(self) -> tuple[Figure, ...]:
         """The row of figures above the money."""
-        found = [*self._progress_figures(), Figure("Elapsed", self._elapsed())]
-        if self.run.status == Status.TRAINING:
-            found.append(self._left_figure())
-        return (*found, self._machine_figure())
-
-    def _left_figure(self) -> Figure:
-        left = self.run.progress.seconds_remaining if self.run.progress else None
-        likely = self.money.likely
-        if left is None or likely is None:
-            return Figure("Left", NOT_KNOWN, f"after {money.ENOUGH_STEPS} steps")
-        if self.run.attention:
-            return Figure("Training ends", f"about {moment(self.now + timedelta(seconds=left))}")
-        by = self.now + timedelta(seconds=likely.high_seconds)
-        return Figure("Left", about(left), f"gone by {moment(by)}")
-
-    def _machine_figure(self) -> Figure:
-        if self.machine is None:
-            asked = self.run.instance_type
-            gpu = "cheapest free" if asked == "auto" else asked
-            limit = usd(self.run.max_hourly_price)
-            return Figure("Machine", "none yet", f"{gpu}, up to {limit} an hour")
-        gpu = machine_facts.gpu_words(self.machine)
-        if self.freshness and not self.freshness.is_good and self.machine.seen_at:
-            return Figure("Machine", gpu, f"last confirmed {moment_exact(self.machine.seen_at)}")
-        price = f"{usd(self.machine.hourly)} an hour"
-        return Figure("Machine", gpu, f"{self.machine.region} · {price}")
-
-    def _progress_figures(self) -> list[Figure]:
-        progress = self.run.progress
-        if progress is None or progress.step is None:
-            return [Figure("Now", self.status_word, status_words.finer_step(self.run))]
-        total = f" of {progress.total_steps:,}" if progress.total_steps else ""
-        found = [Figure("Progress", percent(progress.percent), f"step {progress.step:,}{total}")]
-        if progress.epoch is not None:
-            of = f"of {self.epochs:g}" if self.epochs else ""
-            found.append(Figure("Epoch", f"{progress.epoch:.2f}", of))
-        return found
-
-    def _elapsed(self) -> str:
-        until = self.run.completed_at or self.now
-        return duration((until - self.run.created_at).total_seconds())
+        return figures.figures(
+            self.run,
+            self.machine,
+            freshness=self.freshness,
+            likely=self.money.likely,
+            epochs=self.epochs,
+            now=self.now,
+        )
 
     @cached_property
     def money(self) -> money.MoneyBar:
@@ -295,31 +266,7 @@ class JobPage:
         """What its figures say of the run's health, or what still works when it needs its owner."""
         if self.alarm:
             return still_works(self.run, now=self.now)
-        return health.notes(self._readings)
-
-    @cached_property
-    def _readings(self) -> Readings:
-        """Four queries."""
-        news, recipe = self.run.run, self.job.config.get("hyperparameters", {})
-        rate = self.run.metrics.get("train/learning_rate")
-        return Readings(
-            now=self.now,
-            is_training=self.run.status == Status.TRAINING,
-            train_loss=self._newest(TRAIN_LOSS, 2 * health.MOST_IN_A_WINDOW),
-            eval_loss=self._newest(EVAL_LOSS, health.MOST_IN_A_WINDOW),
-            grad_norm=self._newest("train/grad_norm", 2 * health.MOST_IN_A_WINDOW),
-            learning_rate=rate.value if rate else None,
-            micro_batch=recipe.get("per_device_train_batch_size"),
-            heartbeat=(news.heartbeat if news else None) or {},
-            gpu_percents=[v for _, v in self._newest(GPU_USE, health.LOOKS) if v is not None],
-            is_stand_in=bool(news and news.is_cpu_stand_in),
-            news_at=news.news_at if news else None,
-            looked_at=news.looked_at if news else None,
-        )
-
-    def _newest(self, name: str, number: int) -> list[tuple[int, float | None]]:
-        rows = self.job.metrics.filter(name=name).order_by("-step")
-        return list(rows.values_list("step", "value")[:number])[::-1]
+        return health.notes(readings.readings(self.job, self.run, now=self.now))
 
     @cached_property
     def log(self) -> list[LogLine]:
@@ -335,12 +282,7 @@ class JobPage:
     def checkpoints(self) -> list[CheckpointLine]:
         """The checkpoints with how good each is and where it lies, newest first. Two queries."""
         rows = list(self.job.checkpoints.select_related("machine").order_by("-step")[:MOST])
-        told = self.job.metrics.filter(
-            name__in=(TRAIN_LOSS, EVAL_LOSS), step__in={row.step for row in rows}
-        )
-        losses: dict[str, dict[int, float | None]] = {TRAIN_LOSS: {}, EVAL_LOSS: {}}
-        for name, step, value in told.values_list("name", "step", "value"):
-            losses[name][step] = value
+        losses = readings.losses_at(self.job, {row.step for row in rows})
         return checkpoint_lines(
             rows,
             artifacts=self.run.artifacts,

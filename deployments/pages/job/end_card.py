@@ -7,20 +7,12 @@ from deployments.models import Artifact
 from deployments.models.deployments import Status
 from deployments.overview import DeploymentOverview
 from deployments.pages.charts.chart import Losses
+from deployments.pages.job.figures import Figure
 from deployments.pages.problems import Problem
 from deployments.templatetags.wording import counted, figure, size, usd
 
 # A longer sentence is no title.
 TITLE_LENGTH = 100
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A label, the figure that matters, and what belongs to it."""
-
-    label: str
-    value: str
-    beside: str = ""
 
 
 @dataclass(frozen=True)

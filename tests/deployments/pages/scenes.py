@@ -4,8 +4,6 @@ One afternoon, told backwards from ``now``, so that what is live looks live.
 """
 
 import math
-import random
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,19 +12,14 @@ from django.contrib.auth.models import User
 
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import costs, metric_rows
-from deployments.models import CloudSnapshot, Deployment, Machine, Metric, WorkerHeartbeat
+from deployments import costs
+from deployments.models import CloudSnapshot, Deployment, Machine, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
 from tests import builders
+from tests.deployments.pages.telling import TOTAL_STEPS, seconds, training_told, weights
 
-TOTAL_STEPS = 285
 A10 = "1x A10 (24 GB)"
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
-
-
-def seconds(number: float) -> timedelta:
-    """Return so many seconds."""
-    return timedelta(seconds=number)
 
 
 def worker_beats(*, ago: float = 2) -> None:
@@ -127,94 +120,6 @@ def prepared(deployment: Deployment) -> Machine:
     return rented
 
 
-def training_told(rented: Machine, *, steps: int, seed: int = 3, diverges: bool = False) -> None:
-    """Let a machine have told of so many steps: losses, an evaluation each 48, heartbeats, log."""
-    # The same curve each time.
-    pick = random.Random(seed)  # noqa: S311
-    begin = rented.deployment.created_at + seconds(595)
-    rows = []
-    for step in range(1, steps + 1):
-        at = begin + seconds(7.4 * step)
-        loss = 1.05 + math.exp(-step / 32) + pick.uniform(-0.06, 0.06)
-        if diverges and step > steps - 8:
-            loss += 0.3 * (step - steps + 8)
-        told = {
-            "train/loss": loss,
-            "train/learning_rate": 2e-4 * min(step / 12, (TOTAL_STEPS + 40 - step) / 313),
-            "train/grad_norm": 0.6 + 1.3 * math.exp(-step / 22) + pick.uniform(-0.15, 0.15),
-            "train/tokens": 2048.0 * step,
-            "train/tokens_per_second": 760 if step % 48 == 1 else 1040 + pick.uniform(-30, 30),
-        }
-        if step % 2 == 0:
-            told["gpu/memory_used_gib"] = 13.3 + pick.uniform(-0.05, 0.05)
-            told["gpu/utilization_percent"] = 96 + pick.uniform(-4, 3)
-        if step % 48 == 0:
-            told["eval/loss"] = 1.09 + math.exp(-step / 36)
-        rows += [
-            Metric(
-                job=rented.deployment.job, machine=rented, name=name, step=step, value=value, at=at
-            )
-            for name, value in told.items()
-        ]
-    Metric.objects.bulk_create(rows)
-    metric_rows.rebuild_buckets(rented.deployment.job_id)
-    builders.make_run_state(
-        rented,
-        accepted_through=1204,
-        phase="train",
-        step=steps,
-        total_steps=TOTAL_STEPS,
-        epoch=round(3 * steps / TOTAL_STEPS, 2),
-        stepped_at=begin + seconds(7.4 * steps),
-        first_step_at=begin + seconds(7.4),
-        news_at=database_now() - seconds(2),
-        looked_at=database_now() - seconds(2),
-        heartbeat={
-            "cpu_percent": 12.4,
-            "cpu_count": 30,
-            "memory_used_bytes": 21_400_000_000,
-            "memory_total_bytes": 214_000_000_000,
-            "disk_free_bytes": 1_320_000_000_000,
-            "gpus": [
-                {
-                    "name": "NVIDIA A10",
-                    "memory_used_mib": 13_640,
-                    "memory_total_mib": 23_028,
-                    "utilization_percent": 97,
-                    "temperature_celsius": 64,
-                }
-            ],
-        },
-        environment={
-            "cpu_stand_in": False,
-            "gpu": {"name": "NVIDIA A10"},
-            "versions": {"python": "3.10.12", "torch": "2.13.0", "trl": "1.9.2", "peft": "0.19"},
-        },
-    )
-    lines = [
-        ("info", "agent", "The machine is what was paid for: 1x NVIDIA A10, 22.5 GiB."),
-        ("info", "agent", "Packages are in place after 4 min 12 s."),
-        ("warning", "train", "row 87 was cut from 1,310 to 1,024 tokens"),
-        ("info", "train", f"eval at step {steps - steps % 48}: loss 1.164"),
-        *[("info", "train", f"step {n}, loss 1.1{n % 10}7") for n in range(steps - 5, steps + 1)],
-    ]
-    for number, (level, source, text) in enumerate(lines):
-        at = database_now() - seconds(7 * (len(lines) - number))
-        builders.make_log_line(rented, level=level, source=source, text=text, at=at)
-
-
-def told(rented: Machine, metrics: Mapping[str, Sequence[float]]) -> None:
-    """Let a machine have told of metrics from step 1 on, instead of what it told before."""
-    job, begin = rented.deployment.job, rented.deployment.created_at + seconds(595)
-    Metric.objects.filter(job=job, name__in=metrics).delete()
-    Metric.objects.bulk_create(
-        Metric(job=job, machine=rented, name=name, step=step, value=value, at=begin + seconds(step))
-        for name, values in metrics.items()
-        for step, value in enumerate(values, start=1)
-    )
-    metric_rows.rebuild_buckets(job.pk)
-
-
 def training(user: User, **fields: Any) -> Deployment:
     """Make the run of run-live-light.png: step 177 of 285, 62 percent, on an A10."""
     deployment = run(user, **fields)
@@ -248,7 +153,12 @@ def ended(user: User, **fields: Any) -> Deployment:
         at=begin + seconds(2713),
         message="Training ended; bringing the adapter home.",
     )
-    builders.make_artifact(rented, size_bytes=84_100_000, saved_at=begin + seconds(2760))
+    builders.make_artifact(
+        rented,
+        size_bytes=84_100_000,
+        saved_at=begin + seconds(2760),
+        files=weights(TOTAL_STEPS, folder="adapter"),
+    )
     change(deployment, Status.TERMINATING, at=begin + seconds(2765), message="The adapter is home.")
     gone(rented, at=begin + seconds(2904))
     finish(deployment, Status.COMPLETED, at=begin + seconds(2905))

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from deployments.models import Deployment
 from deployments.pages.charts import kinds, tables
 from tests import builders
-from tests.deployments.pages import scenes
+from tests.deployments.pages import scenes, telling
 from tests.deployments.pages.conftest import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -175,7 +175,7 @@ def test_nothing_new_is_answered_with_nothing(user: User, reader: Client) -> Non
 def test_a_part_of_a_long_run_is_told_more_closely(user: User, reader: Client) -> None:
     deployment = scenes.run(user)
     machine = scenes.prepared(deployment)
-    scenes.told(machine, {"train/loss": [float(step % 7) for step in range(4000)]})
+    telling.told(machine, {"train/loss": [float(step % 7) for step in range(4000)]})
 
     whole = told(reader, deployment, "only=loss")["loss"]
     part = told(reader, deployment, "only=loss&from_step=1000&to_step=1100")["loss"]
@@ -212,7 +212,7 @@ def test_a_long_table_is_paged_and_its_smoothed_figures_stay_right(
 ) -> None:
     deployment = scenes.run(user)
     machine = scenes.prepared(deployment)
-    scenes.told(machine, {"train/loss": [3 - step / 1000 for step in range(1200)]})
+    telling.told(machine, {"train/loss": [3 - step / 1000 for step in range(1200)]})
 
     first = reader.get(address(deployment, "loss/")).content.decode()
     (older,) = re.findall(r'href="(\?before=\d+)"', first)
@@ -264,7 +264,7 @@ def test_i18_somebody_elses_charts_are_not_found(user: User, path: str) -> None:
 def test_the_tab_asks_as_many_questions_for_a_long_run_as_for_a_short_one(user: User) -> None:
     data = scenes.dataset(user)
     short, long = scenes.training(user, dataset=data), scenes.training(user, dataset=data)
-    scenes.told(long.machines.get(), {"train/loss": [1.0] * 3000, "train/tokens": [9.0] * 3000})
+    telling.told(long.machines.get(), {"train/loss": [1.0] * 3000, "train/tokens": [9.0] * 3000})
     reader = signed_in(user)
 
     counts = []

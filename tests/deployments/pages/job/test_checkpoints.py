@@ -12,26 +12,15 @@ from deployments.pages.job import checkpoints
 from tests import builders
 from tests.deployments.pages import scenes
 from tests.deployments.pages.job.reading import read, shown
+from tests.deployments.pages.telling import weights
 
 PAYLOAD = Path(checkpoints.__file__).parents[2] / "training" / "payload"
 
 
-def weights(digest: str, folder: str) -> list[dict[str, object]]:
-    """Return the list a machine sends of a checkpoint or an adapter with these weights."""
-    return [
-        {"name": f"{folder}/adapter_model.safetensors", "size": 9, "sha256": digest * 64},
-        {"name": f"{folder}/adapter_config.json", "size": 9, "sha256": "0" * 64},
-    ]
-
-
 @pytest.fixture
 def machine(user: User) -> Machine:
-    """Make a run in training whose machine has written three checkpoints."""
-    rented = scenes.training(user).machines.get()
-    for step, digest in ((48, "a"), (96, "b"), (144, "c")):
-        files = weights(digest, f"checkpoint-{step}")
-        builders.make_checkpoint(rented, step=step, size_bytes=84_100_000, files=files)
-    return rented
+    """Make a run in training whose machine has written three checkpoints: 48, 96 and 144."""
+    return scenes.training(user).machines.get()
 
 
 def rows(page: str) -> list[str]:
@@ -80,7 +69,7 @@ def test_what_was_only_on_a_machine_is_gone_with_it(reader: Client, machine: Mac
 def test_i11_a_checkpoint_is_home_when_the_same_weights_were_read_back_here(
     reader: Client, machine: Machine
 ) -> None:
-    artifact = builders.make_artifact(machine, files=weights("b", "adapter"))
+    artifact = builders.make_artifact(machine, files=weights(96, folder="adapter"))
     scenes.gone(machine, at=machine.requested_at)
 
     page = shown(reader, machine.deployment, "checkpoints/")
@@ -95,7 +84,7 @@ def test_i11_a_checkpoint_is_home_when_the_same_weights_were_read_back_here(
 def test_other_weights_of_the_same_name_are_not_this_checkpoint(
     reader: Client, machine: Machine
 ) -> None:
-    builders.make_artifact(machine, files=weights("f", "adapter"))
+    builders.make_artifact(machine, files=weights(95, folder="adapter"))
 
     page = shown(reader, machine.deployment, "checkpoints/")
 
@@ -111,7 +100,10 @@ def test_a_step_without_figures_says_so(user: User, reader: Client) -> None:
 
 @pytest.mark.parametrize(
     ("scene", "said"),
-    [("waiting", "The first checkpoint is written"), ("failed", "No checkpoint was written.")],
+    [
+        ("waiting", "The first checkpoint is written"),
+        ("failed_before_boot", "No checkpoint was written."),
+    ],
 )
 def test_without_checkpoints_it_says_when_the_first_one_comes_or_that_none_did(
     user: User, reader: Client, scene: str, said: str

@@ -71,6 +71,7 @@ def test_a_run_that_is_over_shows_the_adapter_the_cost_and_the_proof(
     assert "Second list, 33 s later: gone" in page
     assert "Cost by phase" in page
     assert "How to use it" in page
+    assert "Checkpoints" in page.partition("Cost by phase")[2]
     assert "hx-trigger" not in page.partition("<main")[2]
 
 

@@ -13,7 +13,7 @@ from tests import builders
 from tests.deployments.pages import scenes
 from tests.deployments.pages.conftest import signed_in
 from tests.deployments.pages.job.reading import address, read, shown, words
-from tests.deployments.pages.job.test_checkpoints import weights
+from tests.deployments.pages.telling import weights
 
 
 def wish(deployment: Deployment) -> tuple[str, bool]:
@@ -53,15 +53,12 @@ def test_f24_a_checkpoint_at_home_is_kept_and_only_the_steps_since_are_lost(
     user: User, reader: Client
 ) -> None:
     deployment = scenes.training(user)
-    machine = deployment.machines.get()
-    files = weights("a", "checkpoint-143")
-    builders.make_checkpoint(machine, step=143, size_bytes=84_100_000, files=files)
-    builders.make_artifact(machine, files=weights("a", "adapter"))
+    builders.make_artifact(deployment.machines.get(), files=weights(144, folder="adapter"))
 
     page = read(reader, deployment, "cancel/")
 
-    assert "Lost: the 34 steps since checkpoint 143." in page
-    assert "Kept: checkpoint 143 (84 MB, already home), all logs and metrics." in page
+    assert "Lost: the 33 steps since checkpoint 144." in page
+    assert "Kept: checkpoint 144 (84 MB, already home), all logs and metrics." in page
 
 
 @pytest.mark.parametrize(("page", "save"), [("stop/", True), ("cancel/", False)])
