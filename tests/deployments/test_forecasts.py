@@ -119,6 +119,26 @@ def test_what_does_not_fit_says_by_how_much_and_what_would(dataset: Dataset) -> 
     assert any(remedy.offer == large for remedy in found.remedies)
 
 
+@pytest.mark.parametrize("max_length", [1024, 2048, 4096])
+@pytest.mark.parametrize("at_once", [2, 4, 8])
+@pytest.mark.parametrize("gradient_checkpointing", [True, False])
+def test_the_cheapest_remedies_come_first(
+    dataset: Dataset, max_length: int, at_once: int, gradient_checkpointing: bool
+) -> None:
+    asked = recipe(
+        LLAMA,
+        max_length=max_length,
+        per_device_train_batch_size=at_once,
+        gradient_checkpointing=gradient_checkpointing,
+    )
+
+    found = forecast(dataset, make_offer(), make_offer("gpu_1x_h100_pcie"), recipe=asked)
+
+    costs = [remedy.cost_usd.low + remedy.cost_usd.high for remedy in found.remedies]
+    assert costs
+    assert costs == sorted(costs)
+
+
 def test_each_remedy_really_makes_it_fit(dataset: Dataset) -> None:
     asked = recipe(LLAMA, max_length=2048, per_device_train_batch_size=4)
     offers = [make_offer("gpu_1x_a10"), make_offer("gpu_1x_a6000")]

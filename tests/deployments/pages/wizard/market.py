@@ -1,7 +1,8 @@
 """A cloud's catalogue as rich as the real one, and a draft that has come as far as Hardware."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -39,8 +40,10 @@ KINDS: tuple[tuple[str, str, int, int, tuple[str, ...], str], ...] = (
 )
 
 
-def catalogue(**free: tuple[str, ...]) -> dict[str, Any]:
-    """Return the cloud's answer; ``free`` says by type where it is free instead."""
+def catalogue(
+    *, cents: Mapping[str, int] = MappingProxyType({}), **free: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the cloud's answer; ``cents`` and ``free`` say by type what holds instead."""
     return {
         "data": {
             name: {
@@ -48,7 +51,7 @@ def catalogue(**free: tuple[str, ...]) -> dict[str, Any]:
                     "name": name,
                     "description": f"{gpus}x {card}",
                     "gpu_description": card,
-                    "price_cents_per_hour": cents,
+                    "price_cents_per_hour": cents.get(name, price),
                     "specs": {"vcpus": 30, "memory_gib": 200, "storage_gib": 512, "gpus": gpus},
                     "architecture": architecture,
                 },
@@ -57,7 +60,7 @@ def catalogue(**free: tuple[str, ...]) -> dict[str, Any]:
                     for region in free.get(name, regions)
                 ],
             }
-            for name, card, gpus, cents, regions, architecture in KINDS
+            for name, card, gpus, price, regions, architecture in KINDS
         }
     }
 
@@ -72,9 +75,9 @@ def market(settings: Settings) -> Iterator[responses.RequestsMock]:
         yield mock
 
 
-def again(market: responses.RequestsMock, **free: tuple[str, ...]) -> None:
+def again(market: responses.RequestsMock, **changes: Any) -> None:
     """Let the cloud answer otherwise from now on."""
-    market.replace(responses.GET, f"{BASE_URL}/instance-types", json=catalogue(**free))
+    market.replace(responses.GET, f"{BASE_URL}/instance-types", json=catalogue(**changes))
 
 
 def support_answers(user: User) -> Dataset:

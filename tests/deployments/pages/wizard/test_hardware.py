@@ -139,6 +139,13 @@ def test_the_selectors_narrow_the_table_and_are_kept(reader: Client, draft: Draf
     assert page.context["form"]["max_hourly_price"].value() == "5.00"
 
 
+def test_the_highest_price_narrows_the_table(reader: Client, draft: Draft) -> None:
+    reader.post(address(draft), choice(max_hourly_price="3.50", go="stay"))
+
+    rows = reader.get(address(draft)).context["table"].free
+    assert [row.place.instance_type for row in rows] == ["gpu_1x_gh200", "gpu_1x_h100_pcie"]
+
+
 def test_f6_a_budget_that_only_pays_for_booting_names_the_number_that_would_pass(
     reader: Client, draft: Draft
 ) -> None:

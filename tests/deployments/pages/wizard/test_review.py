@@ -106,6 +106,14 @@ def test_start_asks_for_what_was_shown_and_for_nothing_else(reader: Client, draf
     assert not Draft.objects.exists()
 
 
+def test_f5_the_price_that_was_shown_is_the_limit_also_when_it_fell(
+    reader: Client, draft: Draft
+) -> None:
+    press(reader, draft, hourly="3.50")
+
+    assert Deployment.objects.get().max_hourly_price == Decimal("3.50")
+
+
 def test_f1_pressing_twice_starts_one_run(reader: Client, draft: Draft) -> None:
     first = press(reader, draft)
     second = reader.post(address(draft), {"name": "x", "version": "1", "hourly": "3.29"})
@@ -136,6 +144,16 @@ def test_fallbacks_are_the_free_offers_up_to_the_limit_and_what_is_waited_for(
     ]
 
 
+def test_no_fallback_is_likely_to_cost_more_than_its_limit(
+    reader: Client, user: User, market: responses.RequestsMock
+) -> None:
+    # The GH200 likely totals up to 0.96, the larger H100 up to 1.79.
+    press(reader, ready_draft(user, **complete(fallback_total_limit="1.50")))
+
+    fallbacks = Deployment.objects.get().config["fallbacks"]
+    assert [each["instance_type"] for each in fallbacks] == ["gpu_1x_gh200"]
+
+
 def test_a_draft_that_was_changed_in_another_window_is_shown_again(
     reader: Client, draft: Draft
 ) -> None:
@@ -153,9 +171,12 @@ def test_a_draft_that_was_changed_in_another_window_is_shown_again(
 def test_f5_a_price_that_rose_is_shown_and_not_paid(
     reader: Client, draft: Draft, market: responses.RequestsMock
 ) -> None:
-    page = press(reader, draft, hourly="3.00")
+    reader.get(address(draft))
+    again(market, cents={"gpu_1x_h100_pcie": 400})
 
-    assert "The price rose from $3.00 to $3.29 an hour" in text(page)
+    page = press(reader, draft)
+
+    assert "The price rose from $3.29 to $4.00 an hour" in text(page)
     assert not Deployment.objects.exists()
     assert not TrainingConfig.objects.exists()
 
