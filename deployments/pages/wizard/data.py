@@ -186,7 +186,7 @@ def share_choices(draft: Draft, dataset: Dataset) -> tuple[ShareChoice, ...]:
 
 def _share_choice(share: float, rows: int, *, is_chosen: bool) -> ShareChoice:
     if not share:
-        return ShareChoice("0", "None", "No eval loss, so no best checkpoint.", is_chosen)
+        return ShareChoice("0", "Nothing", "No eval loss, so no best checkpoint.", is_chosen)
     apart = workload.held_back(rows, share=share)
     title = f"{plain(100 * share)} %, {counted(apart, 'row')}"
     return ShareChoice(str(share), title, "Chosen at random, the same every time.", is_chosen)

@@ -45,7 +45,11 @@ class Summary:
 
 def of(draft: Draft) -> Summary:
     """Return the card as far as the draft alone tells."""
-    return Summary(pairs=pairs(draft), saved_at=draft.updated_at if draft.version else None)
+    saved_at = draft.updated_at if draft.version else None
+    if not draft.values.get("base_model"):
+        return Summary(pairs=pairs(draft), saved_at=saved_at)
+    later = "Appears with the machines in step 5. Nothing is rented before you press Start."
+    return Summary(pairs=pairs(draft), saved_at=saved_at, cost_lines=(later,))
 
 
 def pairs(draft: Draft) -> tuple[Pair, ...]:

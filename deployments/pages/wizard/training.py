@@ -12,9 +12,10 @@ from datasets import services
 from deployments import drafts, model_catalogue, recipes, workload
 from deployments.models import Draft
 from deployments.pages.answers import page
-from deployments.pages.wizard import frame, summary, token_preview
+from deployments.pages.wizard import frame, likely, summary, token_preview
 from deployments.pages.wizard.settings_form import SettingsForm, typed
 from deployments.pages.wizard.settings_words import ADVANCED, EVAL_STEPS, SIMPLE, SettingWords
+from deployments.pages.wizard.summary import Summary
 from deployments.templatetags.wording import count, counted, plain
 
 STEP = "training"
@@ -191,8 +192,19 @@ def _show(request: HttpRequest, draft: Draft, form: SettingsForm) -> HttpRespons
         "is_open": any(row.field.errors for row in advanced) or bool(changed),
         "arithmetic": arithmetic(draft),
         "preview": token_preview.of(draft, asked=request.GET.get("row", "")),
+        "summary": _summary(draft),
     }
     return frame.show(request, draft, STEP, context)
+
+
+def _summary(draft: Draft) -> Summary:
+    """Return the card, with the price that these settings have on the machine once one is chosen.
+
+    Before that no cloud is asked: a step must not wait for one.
+    """
+    place = likely.chosen(draft)
+    forecast = likely.look(draft).forecast_of(place) if place else None
+    return likely.summary_with(draft, forecast)
 
 
 def _rows(draft: Draft, form: SettingsForm, words: tuple[SettingWords, ...]) -> list[SettingRow]:

@@ -284,6 +284,27 @@ def test_the_summary_grows_with_the_choices(user: User, reader: Client, data: Da
     assert "Draft saved" in after
 
 
+def test_the_price_appears_with_a_machine_and_follows_the_settings(
+    user: User, reader: Client, data: Dataset, cloud: responses.RequestsMock
+) -> None:
+    llama = "meta-llama/Llama-3.2-1B-Instruct"
+    draft = drafts.change(ready(user, data), {"base_model": llama})
+    without = drafts.change(at_hardware(user, data), {"base_model": llama})
+
+    before = words(reader.get(f"/new/{without.pk}/training/").content.decode())
+    asked = len(cloud.calls)
+    short = words(reader.get(f"/new/{draft.pk}/training/").content.decode())
+    drafts.change(draft, {"hyperparameters": {"num_train_epochs": 100.0}})
+    long = words(reader.get(f"/new/{draft.pk}/training/").content.decode())
+
+    assert asked == 0
+    assert "Likely cost not known yet Appears with the machines in step 5." in before
+    totals = [re.search(r"Likely cost \$(\S+) to \$(\S+)", page) for page in (short, long)]
+    assert totals[0] is not None
+    assert totals[1] is not None
+    assert Decimal(totals[1][2]) > Decimal(totals[0][2])
+
+
 def test_f1_two_presses_of_start_make_one_run(
     user: User, reader: Client, data: Dataset, cloud: responses.RequestsMock
 ) -> None:
