@@ -32,12 +32,11 @@ if (well && button && lines) {
     show();
   });
 
-  let before = 0;
-  document.body.addEventListener("htmx:beforeSwap", () => {
-    before = lines.querySelectorAll(".line").length;
-  });
+  const count = () => lines.querySelectorAll(".line").length;
+  let seen = count();
+  // Told once for each element that came, and for other parts of the page too.
   document.body.addEventListener("htmx:afterSettle", () => {
-    const came = lines.querySelectorAll(".line").length - before;
+    const came = count() - seen;
     if (came <= 0) return;
     if (follows) {
       dropOldest();
@@ -46,6 +45,7 @@ if (well && button && lines) {
       unseen += came;
       show();
     }
+    seen = count();
   });
 
   button.addEventListener("click", () => {

@@ -112,10 +112,15 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
         "help of a code": "/help/E_OOM/",
         "help of keys": "/help/keys/",
         "stop": f"{live}stop/",
-        "stop early": f"{addresses['waiting']}stop/",
-        "loss": f"{live}loss/",
-        "log": f"{live}log/",
-        "events": f"{live}events/",
+        "cancel": f"{live}cancel/",
+        "cancel early": f"{addresses['waiting']}cancel/",
+        "loss": f"{live}charts/loss/",
+        "use it": f"{addresses['ended']}files/use/",
+        **{
+            f"{tab} of {name}": f"{addresses[name]}{tab}/"
+            for name in runs
+            for tab in ("charts", "logs", "events", "checkpoints", "files", "config", "cost")
+        },
         "vault": "/vault/",
         "delete key": f"/vault/{key}/delete/",
         "replace key": f"/vault/{key}/replace/",
@@ -134,7 +139,7 @@ def pages(user: User, reader: Client, cloud: responses.RequestsMock) -> dict[str
         "choose data": f"/new/{draft.pk}/data/?choose=1",
         "start over": f"/new/{empty.pk}/review/",
         **{step.name: f"/new/{draft.pk}/{step.name}/" for step in STEPS},
-        "bad level": f"{live}log/?level=x",
+        "bad level": f"{live}logs/?level=x",
     }
     found |= {name: reader.get(url).content.decode() for name, url in addresses.items()}
     found |= {
