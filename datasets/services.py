@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import secrets
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -72,6 +73,23 @@ def create_dataset(
         check_dataset(dataset)
         audit.record("dataset.created", actor=user, obj=dataset, sha256=stored.sha256)
     return dataset
+
+
+def without_repeats(dataset: Dataset) -> Dataset:
+    """Return a new dataset with each row of this one once; the old one stays as it is.
+
+    Raises: UnusableDataError unless the dataset is ready.
+    """
+    seen: set[bytes] = set()
+    with tempfile.TemporaryFile() as kept, normalised_file(dataset).open("rb") as rows:
+        for row in rows:
+            digest = hashlib.blake2b(row, digest_size=16).digest()
+            if digest not in seen:
+                seen.add(digest)
+                kept.write(row)
+        kept.seek(0)
+        name = f"{dataset.name[:180]}, no repeats"
+        return create_dataset(dataset.user, file=kept, name=name)
 
 
 @contextmanager

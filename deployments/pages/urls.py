@@ -25,6 +25,7 @@ urlpatterns = [
     path("new/<uuid:draft_id>/data/", wizard_data.step, name="wizard-data"),
     path("new/<uuid:draft_id>/data/upload/", wizard_data.upload, name="wizard-upload"),
     path("new/<uuid:draft_id>/data/sample/", wizard_data.take_sample, name="wizard-sample"),
+    path("new/<uuid:draft_id>/data/repeats/", wizard_data.drop_repeats, name="wizard-repeats"),
     path("new/<uuid:draft_id>/method/", method.step, name="wizard-method"),
     path("new/<uuid:draft_id>/model/", model.step, name="wizard-model"),
     path("new/<uuid:draft_id>/training/", training.step, name="wizard-training"),

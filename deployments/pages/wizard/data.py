@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -152,6 +153,19 @@ def take_sample(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     """Take our own sample rows as this draft's data."""
     draft = frame.own_draft(request, draft_id)
     return _taken(draft, data_pages.kept_sample(draft.user))
+
+
+@page
+@require_POST
+def drop_repeats(request: HttpRequest, draft_id: UUID) -> HttpResponse:
+    """Take the draft's data with each row once; what was uploaded stays as it is."""
+    draft = frame.own_draft(request, draft_id)
+    if draft.dataset is None:
+        return frame.redirected(draft, STEP)
+    dataset = services.without_repeats(draft.dataset)
+    gone = counted(draft.dataset.rows - dataset.rows, "row")
+    messages.success(request, f"{gone} removed. {draft.dataset.name} itself stays as it is.")
+    return _taken(draft, dataset)
 
 
 def own_data(user: User) -> QuerySet[Dataset]:

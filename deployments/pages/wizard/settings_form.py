@@ -21,6 +21,9 @@ class SettingsForm(PlainForm):
         for words in (*SIMPLE, *ADVANCED):
             self.fields[words.name] = field_of(words.name, words.label)
         self.fields[EVAL_STEPS.name] = _number(forms.IntegerField, EVAL_STEPS.label, required=False)
+        for words in (*SIMPLE, *ADVANCED, EVAL_STEPS):
+            # The browser reads it out with the field.
+            self.fields[words.name].help_text = words.sentence
 
     def clean(self) -> dict[str, Any]:
         """Check every setting against the limits that the API has too."""

@@ -193,6 +193,25 @@ def test_warnings_want_one_tick_that_is_remembered(reader: Client, user: User) -
     assert drafts.gaps(draft)["data"] == ()
 
 
+def test_repeated_rows_are_removed_at_one_press_and_the_upload_stays(
+    reader: Client, user: User
+) -> None:
+    draft = draft_with(user, DUPLICATES)
+    before = draft.dataset
+    offered = words(reader.get(url(draft)).content.decode())
+
+    page = words(reader.post(url(draft, "repeats/"), follow=True).content.decode())
+
+    draft.refresh_from_db()
+    assert "Remove 3 rows" in offered
+    assert "3 rows removed. Sums itself stays as it is." in page
+    assert "No findings in 40 rows." in page
+    assert draft.dataset != before
+    assert before is not None
+    before.refresh_from_db()
+    assert (before.rows, before.deleted_at) == (43, None)
+
+
 def test_findings_can_be_filtered_by_kind(reader: Client, user: User) -> None:
     draft = draft_with(user, b"\xef\xbb\xbf" + DUPLICATES)
 
