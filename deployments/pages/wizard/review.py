@@ -102,9 +102,9 @@ def _bundle(draft: Draft) -> tuple[BundleFile, ...]:
 
 
 def _posted(request: HttpRequest, draft: Draft) -> HttpResponse:
-    if request.POST.get(frame.GO):
-        return frame.moved_on(request, draft, STEP)
     name = request.POST.get("name", "").strip()[: drafts.MAX_NAME]
+    if request.POST.get(frame.GO):
+        return frame.moved_on(request, _named(draft, name), STEP)
     if request.POST.get("version") != str(draft.version):
         look = likely.look(draft)
         return _show(request, draft, look, name=name, note=pressing.CHANGED_ELSEWHERE)
@@ -112,6 +112,13 @@ def _posted(request: HttpRequest, draft: Draft) -> HttpResponse:
         return _show(request, draft, likely.look(draft), name=name)
     look = likely.look(draft, live=True)
     return _start(request, draft, look, name=name or drafts.name_of(draft))
+
+
+def _named(draft: Draft, name: str) -> Draft:
+    """Keep a name that differs from the one the draft has anyway."""
+    if not name or not name.isprintable() or name == drafts.name_of(draft):
+        return draft
+    return drafts.change(draft, name=name)
 
 
 def _start(request: HttpRequest, draft: Draft, look: Look, *, name: str) -> HttpResponse:

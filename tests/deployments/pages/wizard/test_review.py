@@ -114,6 +114,17 @@ def test_f5_the_price_that_was_shown_is_the_limit_also_when_it_fell(
     assert Deployment.objects.get().max_hourly_price == Decimal("3.50")
 
 
+@pytest.mark.parametrize(("pressed", "step"), [("stay", "review"), ("back", "hardware")])
+def test_enter_in_the_name_and_back_keep_the_name_and_rent_nothing(
+    reader: Client, draft: Draft, pressed: str, step: str
+) -> None:
+    response = press(reader, draft, name="Named by me", go=pressed)
+
+    assert response["Location"] == f"/new/{draft.pk}/{step}/"
+    assert 'value="Named by me"' in reader.get(address(draft)).content.decode()
+    assert not Deployment.objects.exists()
+
+
 def test_f1_pressing_twice_starts_one_run(reader: Client, draft: Draft) -> None:
     first = press(reader, draft)
     second = reader.post(address(draft), {"name": "x", "version": "1", "hourly": "3.29"})
