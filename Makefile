@@ -49,8 +49,9 @@ format: $(VENV)/.ready  ## Format code and templates
 	$(BIN)/ruff format .
 	$(BIN)/djlint templates --reformat --quiet
 
-bench: setup  ## Count what the standing work costs in database queries
-	$(BIN)/python -m pytest tests/benchmarks -s -m ''
+bench: setup  ## Count what the standing work costs in queries; time pages with a million points
+	$(BIN)/python -m pytest tests/benchmarks -s
+	$(ON_POSTGRESQL) tests/benchmarks -s -m bench
 
 $(VENV)/.ready: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Slipway needs Python 3.11 or newer; set PYTHON=..."; exit 1; }

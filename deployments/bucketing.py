@@ -69,6 +69,14 @@ def fitting_width(starts: Iterable[int], *, width: int, limit: int = MAX_BUCKETS
     return width
 
 
+def width_over(first: int, last: int, *, limit: int = MAX_BUCKETS) -> int:
+    """Return the smallest width at which at most ``limit`` buckets hold all steps between two."""
+    width = 1
+    while last // width - first // width >= limit:
+        width *= 2
+    return width
+
+
 def _bucket(start: int, width: int, told: Sequence[Told]) -> Bucket:
     finite = [(each.value, each.step) for each in told if each.value is not None]
     low, low_step = min(finite, default=(None, None))

@@ -13,6 +13,7 @@ from deployments.bucketing import (
     bucketed,
     fitting_width,
     merged,
+    width_over,
 )
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -84,6 +85,15 @@ def test_the_width_doubles_when_one_bucket_too_many_would_be_there(
     steps: range, width: int
 ) -> None:
     assert fitting_width(steps, width=1) == width
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "width"), [(0, 398, 1), (0, 399, 2), (5, 5, 1), (1000, 5000, 16)]
+)
+def test_a_part_of_a_run_is_cut_into_as_few_buckets_as_are_shown(
+    first: int, last: int, width: int
+) -> None:
+    assert width_over(first, last) == width
 
 
 def test_rare_values_keep_buckets_of_their_own_however_far_apart_they_are() -> None:

@@ -143,6 +143,25 @@ def test_each_metric_has_a_width_of_its_own(machine: Machine) -> None:
     assert (measured.width, measured.low_step, measured.low) == (1, 1000, 1.5)
 
 
+def test_a_part_of_a_run_has_finer_buckets_than_the_whole(machine: Machine) -> None:
+    tell(machine, *[(step, None if step == 700 else float(step % 10)) for step in range(1, 2001)])
+    job = machine.deployment.job_id
+
+    few = metric_rows.finer_series(job, [LOSS], first=690, last=710)[LOSS]
+    many = metric_rows.finer_series(job, [LOSS], first=1, last=1000)[LOSS]
+
+    assert [(b.last_step, b.last, b.count) for b in few[9:12]] == [
+        (699, 9.0, 1),
+        (700, None, 0),
+        (701, 1.0, 1),
+    ]
+    exact = of_the_raw_rows(machine, width=4)[: len(many)]
+    plain = [(b.start, b.count, b.total, b.low, b.high, b.last_step) for b in exact[:-1]]
+    assert [(b.start, b.count, b.total, b.low, b.high, b.last_step) for b in many[:-1]] == plain
+    assert [b.last for b in many[:-1]] == [b.last for b in exact[:-1]]
+    assert all(b.width == 4 for b in many)
+
+
 def test_the_newest_value_is_found_in_the_buckets(machine: Machine) -> None:
     tell(machine, *[(step, float(step)) for step in range(1, 1001)])
 

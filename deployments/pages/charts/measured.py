@@ -17,6 +17,8 @@ from deployments.pages.charts.series import Along, counted_on
 
 _MIB_A_GIB = 1024
 _MOMENTS = 200
+# A part of a run with more values than this is shown as coarsely as the whole.
+_MAX_CLOSELY = 100_000
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Measured:
     rented: tuple[Rented, ...]
     budget: Decimal
     card_gib: float | None
+    # Where this is a part of a run, looked at closely: the run.
+    whole: "Measured | None" = None
 
     def of(self, metric: str) -> Sequence[Bucket]:
         """Return one metric's buckets in order of step; none if it was never told."""
@@ -68,6 +72,8 @@ class Measured:
     @cached_property
     def begin(self) -> datetime:
         """When the time axis begins: the start of the run, or of the one that it resumes."""
+        if self.whole is not None:
+            return self.whole.begin
         told = [buckets[0].last_at for buckets in self.buckets.values() if buckets]
         return min([self.started_at, *told])
 
@@ -87,6 +93,8 @@ class Measured:
 
     def along(self, axis: Axis) -> "Along | None":
         """Return where steps lie on an axis; None where that is not known."""
+        if self.whole is not None:
+            return self.whole.along(axis)
         if axis is kinds.TIME:
             return self.times if self.times.steps else None
         if axis is kinds.TOKEN:
@@ -98,16 +106,28 @@ class Measured:
         return Along((0.0, far), (0.0, far))
 
     def between(self, job_id: UUID, first: int, last: int) -> "Measured":
-        """Return the same run looked at closely: finer buckets of the steps from first to last.
+        """Return the same run looked at closely, from one step to another.
 
-        Figures come from the raw rows where those are few enough, else they stay as they are.
+        The figures are worked out from the raw rows where those are few enough; places on the
+        axes stay those of the whole run.
         """
+        last = min(last, self.last_step)
+        told = sum(
+            bucket.count
+            for buckets in self.buckets.values()
+            for bucket in buckets
+            if first <= bucket.last_step and bucket.start <= last
+        )
+        if told > _MAX_CLOSELY or first >= last:
+            return self
         finer = metric_rows.finer_series(job_id, kinds.METRICS, first=first, last=last)
-        return self if finer is None else replace(self, buckets={**self.buckets, **finer})
+        return replace(self, buckets=finer, whole=self)
 
     @cached_property
     def last_step(self) -> int:
         """The newest step that any metric was told at."""
+        if self.whole is not None:
+            return self.whole.last_step
         return max((b[-1].last_step for b in self.buckets.values() if b), default=0)
 
     def spent(self, at: datetime) -> Decimal:

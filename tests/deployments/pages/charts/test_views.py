@@ -179,9 +179,11 @@ def test_a_part_of_a_long_run_is_told_more_closely(user: User, reader: Client) -
 
     whole = told(reader, deployment, "only=loss")["loss"]
     part = told(reader, deployment, "only=loss&from_step=1000&to_step=1100")["loss"]
+    end = told(reader, deployment, "only=loss&from_step=3900&to_step=2147483647")["loss"]
 
     assert len(whole["lines"][1]["x"]) < 800
     assert part["lines"][1]["x"] == list(range(1000, 1101))
+    assert end["lines"][1]["x"] == list(range(3900, 4001))
     assert part["lines"][1]["y"][:3] == [999 % 7, 1000 % 7, 1001 % 7]
 
 
