@@ -164,9 +164,7 @@ def _forecast(basis: _Basis, offer: Offer) -> OfferForecast:
     phases = _phases(basis, offer)
     seconds = cost = None
     if phases:
-        seconds = Range(
-            sum(phase.seconds.low for phase in phases), sum(phase.seconds.high for phase in phases)
-        )
+        seconds = phase_times.total(phase.seconds for phase in phases)
         cost = Range(_cents(offer, seconds.low), _cents(offer, seconds.high))
     return OfferForecast(
         offer=offer,

@@ -5,7 +5,7 @@ names 3 to 5 minutes for one GPU, others measured 238 to 333 s (lambda-cloud-api
 Everything else is not measured on a GPU machine yet and therefore wide.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deployments import estimate
@@ -85,10 +85,9 @@ def phases(run: Run, *, timing: Timing, told: Mapping[str, Told]) -> tuple[Phase
     return tuple(found)
 
 
-def total(found: tuple[Phase, ...]) -> Range[float]:
+def total(seconds: Iterable[Range[float]]) -> Range[float]:
     """Return the time of all phases, one after the other."""
-    low = sum(phase.seconds.low for phase in found)
-    return Range(low, sum(phase.seconds.high for phase in found))
+    return _plus(*seconds)
 
 
 def _train(run: Run) -> Phase:

@@ -10,9 +10,16 @@ from pytest_django.live_server_helper import LiveServer
 
 from deployments.models import Deployment, Draft
 from tests.browser.conftest import Tab
+from tests.browser.test_every_page import findings
 from tests.deployments.pages.wizard.market import market, ready_draft
 
 __all__ = ["market"]
+
+pytestmark = [
+    pytest.mark.browser,
+    # Chromium and Playwright keep sockets of their own open until the session ends.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 
 @pytest.fixture
@@ -22,7 +29,7 @@ def draft(user: User, market: responses.RequestsMock) -> Draft:
 
 @pytest.mark.parametrize("width", [1280, 900, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_the_window_and_nothing_complains(
+def test_it_fits_its_window_is_accessible_and_complains_of_nothing(
     chromium: Browser, live_server: LiveServer, user: User, draft: Draft, width: int, scheme: str
 ) -> None:
     with chromium.new_context(
@@ -36,6 +43,7 @@ def test_nothing_is_wider_than_the_window_and_nothing_complains(
 
             assert tab.overflow() == 0, step
             assert tab.complaints == []
+            assert findings(tab) == [], step
 
 
 def test_a_run_is_chosen_and_started_without_scripts(
@@ -54,6 +62,17 @@ def test_a_run_is_chosen_and_started_without_scripts(
     expect(page).to_have_url(f"{without_scripts.root}/jobs/{deployment.job_id}/")
     assert deployment.name == "From a plain form"
     assert deployment.config["instance_type"] == "gpu_1x_h100_sxm5"
+
+
+def test_errors_stand_at_their_fields_and_are_read_out(tab: Tab, user: User, draft: Draft) -> None:
+    page = tab.sign_in(user).go(f"/new/{draft.pk}/hardware/")
+
+    page.get_by_label("This run may cost at most").fill("0.20")
+    page.get_by_label("This run may cost at most").press("Enter")
+
+    expect(page.get_by_text("Give at least 0.62 USD")).to_be_visible()
+    expect(page.get_by_label("This run may cost at most")).to_have_attribute("aria-invalid", "true")
+    assert findings(tab) == []
 
 
 def test_a_chosen_row_is_marked_at_once(tab: Tab, user: User, draft: Draft) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from core.errors import SlipwayError
+from core.time import database_now
 from deployments import catalogue, drafts, estimate, forecasts
 from deployments.estimate import MemoryNeed
 from deployments.forecasts import OfferForecast
@@ -16,7 +17,7 @@ from deployments.pages.wizard.offers_table import Place, Table
 from deployments.pages.wizard.summary import Pair, Summary
 from deployments.providers.base import Offer
 from deployments.quotes import AUTO
-from deployments.templatetags.wording import rate
+from deployments.templatetags.wording import duration, rate
 
 # What the parts of the memory are called, and their colour's class.
 MEMORY_PARTS = (
@@ -44,6 +45,13 @@ class Look:
     def offers(self) -> list[Offer]:
         """The offers themselves."""
         return [each.offer for each in self.found]
+
+    @property
+    def read_ago(self) -> str:
+        """How long ago the clouds said so, in words; "" if they did not."""
+        if self.as_of is None:
+            return ""
+        return f"{duration((database_now() - self.as_of).total_seconds())} ago"
 
     def forecast_of(self, place: Place | None) -> OfferForecast | None:
         """Return the forecast for a place, free or sold out; of another region if it must be."""
