@@ -126,3 +126,20 @@ def test_a_tab_keeps_its_focus_while_the_counts_beside_it_change(
 
     expect(page.locator("#tab-logs")).to_contain_text("91", timeout=30_000)
     expect(page.locator("#tab-logs")).to_be_focused()
+
+
+def test_on_a_phone_the_current_tab_is_in_view_and_a_refresh_does_not_push_it_out(
+    phone: Tab, user: User, deployment: Deployment
+) -> None:
+    page = phone.sign_in(user).go(f"/jobs/{deployment.job_id}/cost/")
+    current = page.locator("#tab-cost")
+    in_view = (
+        "e => e.getBoundingClientRect().right < innerWidth + 1 && e.getBoundingClientRect().x >= 0"
+    )
+    assert current.evaluate(in_view)
+
+    told(deployment, "one more.")
+
+    expect(page.locator("#tab-logs")).to_contain_text("91", timeout=30_000)
+    assert current.evaluate(in_view)
+    assert phone.complaints == []

@@ -210,7 +210,7 @@ def test_a_tab_asks_as_many_questions_for_a_long_run_as_for_a_short_one(
         counts.append(len(captured))
 
     assert counts[0] == counts[1]
-    assert counts[0] <= 45
+    assert counts[0] <= 40
 
 
 def test_t3_what_a_machine_tells_is_shown_as_text_and_never_as_markup(
