@@ -13,8 +13,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  # Django's name
 
 from deployments import clouds
+from deployments.acceptance import LOOPBACK
 from deployments.providers import PROVIDERS
-from deployments.services import LOOPBACK
 from deployments.timing import Timing
 
 # D10: any slice of work ends within this, whatever it waits for.

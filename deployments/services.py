@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -15,7 +14,8 @@ from core.errors import ConflictError, InvalidInputError, UnusableDataError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import base_models, choosing, clouds, costs, quotes, recipes
+from deployments import base_models, choosing, clouds, quotes, recipes
+from deployments.acceptance import check_budget, check_reachability
 from deployments.choosing import Choice
 from deployments.models import CloudSnapshot, Deployment, Event, TrainingConfig, TrainingJob
 from deployments.models.deployments import TERMINAL, Desired, Status
@@ -26,7 +26,6 @@ from secrets_vault.services import entry_for
 
 AUTO = "auto"
 DEFAULT_MAX_HOURS = Decimal(24)
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
     check_dataset(config.dataset, method=config.method)
     budget = _budget(request, config)
     entry = _key(user, platform)
-    _check_reachability(platform)
+    check_reachability(platform)
     provider = clouds.provider_for(entry)
     offers = provider.offers()
     choice = choosing.choose(
@@ -281,53 +280,6 @@ def _key(user: User, platform: str) -> VaultEntry:
             code="E_NO_KEY",
         )
     return entry
-
-
-def _check_reachability(platform: str) -> None:
-    """T25: a machine elsewhere cannot reach our loopback address."""
-    if not settings.APP_URL:
-        return
-    ours = urlsplit(settings.APP_URL).hostname in LOOPBACK
-    theirs = urlsplit(clouds.endpoint(platform).base_url).hostname in LOOPBACK
-    if ours and not theirs:
-        raise InvalidInputError(
-            f"APP_URL is {settings.APP_URL}: rented machines cannot reach that address.",
-            remedy="Set APP_URL to your public https address, or unset it: then SSH alone serves.",
-            code="E_APP_URL",
-        )
-    if not ours and urlsplit(settings.APP_URL).scheme != "https":
-        raise InvalidInputError(
-            "APP_URL is not https: tokens and data would travel in the open.",
-            remedy="Serve Slipway over https and set APP_URL to that address, or unset it.",
-            code="E_APP_URL",
-        )
-
-
-def check_budget(budget: Decimal, offer: Offer) -> None:
-    """F6: a budget that only pays for booting and ending is refused, with the arithmetic."""
-    quantum_seconds = clouds.capabilities(offer.platform).billing_quantum_seconds
-    reserve = costs.reserve(
-        offer.hourly_price_usd, timing=settings.TIMING, quantum_seconds=quantum_seconds
-    )
-    boot = costs.rent(
-        offer.hourly_price_usd,
-        seconds=settings.TIMING.expected_boot_seconds,
-        quantum_seconds=quantum_seconds,
-    )
-    least = costs.cents_up(
-        reserve
-        + boot
-        + costs.rent(offer.hourly_price_usd, seconds=1, quantum_seconds=quantum_seconds)
-    )
-    if budget < least:
-        raise InvalidInputError(
-            f"A budget of {budget} USD is too small: at {offer.hourly_price_usd:.2f} USD an hour "
-            f"booting costs about {costs.cents_up(boot)}, and {costs.cents_up(reserve)} are kept "
-            "back for saving and ending.",
-            remedy=f"Give at least {least} USD, better what the training itself costs on top.",
-            param="budget_limit",
-            code="E_BUDGET",
-        )
 
 
 def _still_there(entry: VaultEntry, config: TrainingConfig) -> Dataset:

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from core.errors import InvalidInputError
-from deployments import clouds, drafts, services
+from deployments import clouds, drafts
+from deployments.acceptance import check_budget
 from deployments.forecasts import OfferForecast
 from deployments.models import Draft
 from deployments.pages.answers import page
@@ -128,7 +129,7 @@ class HardwareForm(PlainForm):
             )
         if given.get("budget_limit") is not None:
             try:
-                services.check_budget(given["budget_limit"], offer)
+                check_budget(given["budget_limit"], offer)
             except InvalidInputError as error:
                 self.show_error(error)
         return given
