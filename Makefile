@@ -12,6 +12,9 @@ TORCH := torch==2.13.0
 DATABASE_TESTS := tests/core tests/secrets_vault $(wildcard tests/deployments/test_*.py) tests/deployments/api \
   $(addprefix tests/deployments/lifecycle/test_,lease.py advance.py races.py database_away.py)
 
+# The browser of Debian's package.
+CHROMIUM := $(wildcard /usr/bin/chromium)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test test-full check format bench
 
@@ -29,6 +32,11 @@ run: setup  ## Start sandbox, web and worker in this terminal; Ctrl-C ends all
 test: setup  ## Run the tests on SQLite, then leases, claims, ingest, vault and API on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(ON_POSTGRESQL) -n 2 --dist loadgroup $(DATABASE_TESTS)
+ifneq ($(CHROMIUM),)
+	$(BIN)/python -m pytest -m 'browser and not full' tests/browser/test_wizard_life.py
+else
+	@echo 'Chromium is not there: nobody walked the wizard in a browser. On Debian: apt-get install chromium'
+endif
 
 test-full: setup  ## Run the tests that take longer: browser, kill runs, the rest on PostgreSQL
 	$(BIN)/python -m pytest -m 'full or browser'
