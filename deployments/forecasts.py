@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from datasets.models import Dataset
 from datasets.services import row_lengths as measured_lengths
 from deployments import cards, clouds, costs, estimate, model_catalogue, phase_times, workload
 from deployments.base_models import LOCAL
-from deployments.estimate import MemoryNeed, ModelShape, Range, Verdict
+from deployments.estimate import MemoryNeed, ModelShape, Range, Verdict, Work
 from deployments.past_times import PastTime, PastTimes, past_times
 from deployments.phase_times import Run, Told
 from deployments.providers.base import Offer
@@ -86,10 +87,47 @@ class _Basis:
     data_bytes: int
     past: Callable[[str], PastTimes]
 
-    def changed(self, **hyperparameters: object) -> "_Basis":
-        """Return the same with other settings."""
-        settings_ = {**self.recipe["hyperparameters"], **hyperparameters}
-        return replace(self, recipe={**self.recipe, "hyperparameters": settings_})
+    @cached_property
+    def need(self) -> MemoryNeed | None:
+        """What one card must hold, the same on every offer."""
+        if self.shape is None:
+            return None
+        load = workload.load_of(self.recipe, self.lengths, context_tokens=self.context_tokens)
+        return estimate.memory_need(self.shape, load)
+
+    @cached_property
+    def work(self) -> Work | None:
+        """What is calculated, the same on every offer."""
+        if self.shape is None:
+            return None
+        return workload.work_of(
+            self.recipe, self.lengths, self.shape, context_tokens=self.context_tokens
+        )
+
+    @cached_property
+    def changes(self) -> tuple[tuple["_Change", ...], ...]:
+        """The other settings that need less memory: by kind, the smallest change first."""
+        kinds = (_smaller_batches(self), _checkpointing(self), _shorter_rows(self))
+        return tuple(tuple(self._changed(*each) for each in kind) for kind in kinds)
+
+    @cached_property
+    def changes_together(self) -> tuple["_Change", ...]:
+        """The smallest batch together with shorter and shorter rows."""
+        return tuple(self._changed(*each) for each in _everything(self))
+
+    def _changed(self, title: str, settings_: dict[str, object]) -> "_Change":
+        hyperparameters = {**self.recipe["hyperparameters"], **settings_}
+        recipe = {**self.recipe, "hyperparameters": hyperparameters}
+        return _Change(title, settings_, replace(self, recipe=recipe))
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Other settings, and what all offers share with them."""
+
+    title: str
+    settings: dict[str, object]
+    basis: _Basis
 
 
 def for_offers(
@@ -156,11 +194,7 @@ def _by_total(forecast: OfferForecast) -> tuple[Decimal, Decimal, str, str]:
 
 
 def _forecast(basis: _Basis, offer: Offer) -> OfferForecast:
-    need = None
-    if basis.shape is not None:
-        load = workload.load_of(basis.recipe, basis.lengths, context_tokens=basis.context_tokens)
-        need = estimate.memory_need(basis.shape, load)
-    verdict, reasons = _verdict(basis, offer, need)
+    verdict, reasons = _verdict(offer, basis.need)
     phases = _phases(basis, offer)
     seconds = cost = None
     if phases:
@@ -168,7 +202,7 @@ def _forecast(basis: _Basis, offer: Offer) -> OfferForecast:
         cost = Range(_cents(offer, seconds.low), _cents(offer, seconds.high))
     return OfferForecast(
         offer=offer,
-        need=need,
+        need=basis.need,
         verdict=verdict,
         reasons=reasons,
         remedies=(),
@@ -178,15 +212,13 @@ def _forecast(basis: _Basis, offer: Offer) -> OfferForecast:
     )
 
 
-def _verdict(
-    basis: _Basis, offer: Offer, need: MemoryNeed | None
-) -> tuple[Verdict, tuple[str, ...]]:
+def _verdict(offer: Offer, need: MemoryNeed | None) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict and what stands against the offer, the weightiest first."""
     if offer.gpu_count != 1:
         reason = f"{offer.gpu_count} GPUs, of which this version would use one"
         return estimate.CANNOT_RUN, (reason,)
     verdict = estimate.memory_verdict(need, vram_gib=offer.vram_gib)
-    reasons = _memory_reasons(basis, offer, need, verdict)
+    reasons = _memory_reasons(offer, need, verdict)
     cautions = _cautions(offer)
     if cautions and verdict == estimate.FITS:
         verdict = estimate.TIGHT
@@ -195,9 +227,7 @@ def _verdict(
     return verdict, (*reasons, *cautions)
 
 
-def _memory_reasons(
-    basis: _Basis, offer: Offer, need: MemoryNeed | None, verdict: Verdict
-) -> tuple[str, ...]:
+def _memory_reasons(offer: Offer, need: MemoryNeed | None, verdict: Verdict) -> tuple[str, ...]:
     if need is None:
         return ("The model's size is not known",)
     if offer.vram_gib is None:
@@ -222,16 +252,14 @@ def _cautions(offer: Offer) -> tuple[str, ...]:
 
 
 def _phases(basis: _Basis, offer: Offer) -> tuple[PhaseForecast, ...]:
-    if basis.shape is None:
+    if basis.shape is None or basis.work is None:
         return ()
     card = cards.card_of(offer.gpu_name, offer.description)
     modules = basis.recipe["hyperparameters"]["target_modules"]
     rank = int(basis.recipe["hyperparameters"]["lora_r"])
     run = Run(
         shape=basis.shape,
-        work=workload.work_of(
-            basis.recipe, basis.lengths, basis.shape, context_tokens=basis.context_tokens
-        ),
+        work=basis.work,
         adapter_bytes=ADAPTER_BYTES_A_WEIGHT
         * estimate.lora_parameters(basis.shape, rank=rank, modules=modules),
         data_bytes=basis.data_bytes,
@@ -288,18 +316,19 @@ def _other_settings(basis: _Basis, offer: Offer) -> list[Remedy]:
 
     Where none is enough, the smallest batch together with shorter rows.
     """
-    kinds = (_smaller_batches(basis), _checkpointing(basis), _shorter_rows(basis))
-    found = [_first_that_fits(basis, offer, candidates) for candidates in kinds]
+    found = [_first_that_fits(offer, kind) for kind in basis.changes]
     if not any(found):
-        found = [_first_that_fits(basis, offer, _everything(basis))]
+        found = [_first_that_fits(offer, basis.changes_together)]
     return [remedy for remedy in found if remedy is not None]
 
 
-def _first_that_fits(basis: _Basis, offer: Offer, candidates: "Candidates") -> Remedy | None:
-    for title, changes in candidates:
-        changed = _forecast(basis.changed(**changes), offer)
-        if changed.can_run and changed.cost_usd is not None:
-            return Remedy(title, changes, offer, changed.cost_usd)
+def _first_that_fits(offer: Offer, changes: Iterable[_Change]) -> Remedy | None:
+    for change in changes:
+        verdict, _ = _verdict(offer, change.basis.need)
+        if verdict in (estimate.FITS, estimate.TIGHT):
+            then = _forecast(change.basis, offer)
+            if then.cost_usd is not None:
+                return Remedy(change.title, change.settings, offer, then.cost_usd)
     return None
 
 
