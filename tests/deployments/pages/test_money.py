@@ -12,6 +12,7 @@ from deployments.pages import money
 from deployments.pages.money import MoneyBar
 from deployments.timing import Timing
 from tests.deployments.pages import scenes
+from tests.deployments.pages.telling import step_at
 
 
 def bar_of(deployment: Deployment) -> MoneyBar:
@@ -43,6 +44,32 @@ def test_without_a_pace_there_is_no_forecast(user: User) -> None:
 
     assert bar.likely is None
     assert bar.ahead_percent == 0
+
+
+def at_step(user: User, step: int) -> MoneyBar:
+    """Return the bar of a run that has told of so many steps, at the pace of the story."""
+    deployment = scenes.training(user)
+    run = deployment.machines.get().run
+    run.step, run.stepped_at = step, step_at(deployment.machines.get(), step)
+    run.save()
+    return bar_of(deployment)
+
+
+def test_too_few_steps_say_nothing_of_the_pace(user: User) -> None:
+    # The pace is counted from the first step, so one more is needed.
+    assert at_step(user, money.ENOUGH_STEPS).likely is None
+
+
+def test_the_range_narrows_with_the_steps_it_is_known_from(user: User) -> None:
+    early, late = at_step(user, money.ENOUGH_STEPS + 1), at_step(user, 177)
+
+    assert early.likely is not None
+    assert late.likely is not None
+    # 5 steps: a fifth less, a third more; 176 steps: a twentieth less, a seventh more.
+    assert early.likely.high_seconds / early.likely.low_seconds > 1.5
+    assert late.likely.high_seconds / late.likely.low_seconds < 1.6
+    wide, narrow = (bar.likely.high - bar.likely.low for bar in (early, late) if bar.likely)
+    assert wide > 3 * narrow
 
 
 def test_the_forecast_never_goes_over_the_budget_that_the_run_is_stopped_for(user: User) -> None:

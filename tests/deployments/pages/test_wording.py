@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -149,6 +150,7 @@ def test_a_forecast_is_rough(seconds: float, text: str) -> None:
     [
         (timedelta(minutes=14), "11:46"),
         (timedelta(hours=18), "yesterday 18:00"),
+        (timedelta(hours=-14), "tomorrow 02:00"),
         (timedelta(days=4), "Fri 12:00"),
         (timedelta(days=21), "3 Nov"),
         (timedelta(days=365), "24 Nov 2025"),
@@ -156,6 +158,20 @@ def test_a_forecast_is_rough(seconds: float, text: str) -> None:
 )
 def test_a_moment_is_named_as_people_name_it(before: timedelta, text: str) -> None:
     assert wording.moment(NOON - before, NOON) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (7, "0:07"), (247, "4:07"), (2118.4, "35:18"), (3723, "1:02:03")],
+)
+def test_a_column_of_times_reads_like_a_stopwatch(seconds: float, text: str) -> None:
+    assert wording.stopwatch(seconds) == text
+
+
+def test_a_time_in_utc_says_so() -> None:
+    berlin = NOON.astimezone(ZoneInfo("Europe/Berlin"))
+
+    assert wording.utc(berlin) == "2026-11-24 12:00:00 UTC"
 
 
 def test_a_moment_of_proof_has_its_seconds_and_its_day() -> None:
