@@ -28,7 +28,8 @@ window.slipwayCharts = (() => {
   }
 
   function valueWords(unit, value) {
-    if (unit === "USD") return `$${value.toFixed(2)}`;
+    // Rounded up to the cent, as money is everywhere.
+    if (unit === "USD") return `$${(Math.ceil(value * 100 - 1e-6) / 100).toFixed(2)}`;
     const size = Math.abs(value);
     const number =
       size !== 0 && (size < 0.001 || size >= 1e7)

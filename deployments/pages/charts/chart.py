@@ -109,13 +109,21 @@ def chart(
 
     An axis whose places nobody knows, such as tokens that were never told, gives way to steps.
     """
+    if kind is kinds.COST and not measured.last_step:
+        # Money is spent before the first step.
+        view = View(kinds.TIME, view.is_log)
+        return _chart(kind, *_spending(measured, view, Along((), ())), measured, view)
     along = measured.along(view.axis)
     if along is None:
         return chart(kind, measured, View(kinds.STEP, view.is_log), buckets=buckets)
     if kind is kinds.COST:
-        lines, along = _spending(measured, view, along)
-    else:
-        lines = _told(kind, measured, buckets=buckets)
+        return _chart(kind, *_spending(measured, view, along), measured, view)
+    return _chart(kind, _told(kind, measured, buckets=buckets), along, measured, view)
+
+
+def _chart(
+    kind: Kind, lines: tuple[Line, ...], along: Along, measured: Measured, view: View
+) -> Chart | None:
     if all(line.newest is None for line in lines):
         return None
     return Chart(

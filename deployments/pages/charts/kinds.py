@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from deployments.event_values import GPU_MEMORY, GPU_USE
 from deployments.pages.charts import scales
-from deployments.templatetags.wording import SPACE, figure
+from deployments.templatetags.wording import SPACE, figure, usd
 
 TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 TOKENS = "train/tokens"
@@ -54,7 +55,8 @@ def _percent(value: float) -> str:
 
 
 def _dollars(value: float) -> str:
-    return f"${value:,.2f}"
+    # The digits of the ledger: what comes after them is none of the money's.
+    return usd(Decimal(f"{value:.4f}"))
 
 
 def _rate(value: float) -> str:

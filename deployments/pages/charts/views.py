@@ -43,8 +43,8 @@ def data(request: HttpRequest, job_id: UUID) -> HttpResponse:
     else:
         names = request.GET.get("only", "").split(",")
         wanted = [kind for kind in kinds.KINDS if kind.name in names] or kinds.KINDS
-        view = kinds.view_of(request.GET)
-        found = {kind.name: points(kind, _window(request, shown), view) for kind in wanted}
+        view, part = kinds.view_of(request.GET), _part(request, shown)
+        found = {kind.name: points(kind, part, view) for kind in wanted}
         response = JsonResponse({"charts": found})
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-cache"
@@ -95,7 +95,7 @@ def _step(request: HttpRequest, name: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 11 else None
 
 
-def _window(request: HttpRequest, shown: JobPage) -> Measured:
+def _part(request: HttpRequest, shown: JobPage) -> Measured:
     first, last = _step(request, "from_step"), _step(request, "to_step")
     if first is None or last is None or first >= last:
         return shown.charts.measured

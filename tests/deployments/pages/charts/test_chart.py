@@ -164,6 +164,21 @@ def test_the_cost_begins_with_the_first_machine_and_ends_now() -> None:
     assert by_step.limit.text == "budget, $2.50"
 
 
+def test_before_the_first_step_the_cost_lies_along_time() -> None:
+    found = drawn(measured(rented=(rented(),), until=after(600)), kinds.COST)
+
+    assert found.view.axis is kinds.TIME
+    assert found.placed(found.lines[0])[-1] == (600.0, 0.2)
+
+
+def test_money_is_rounded_up_to_the_cent_like_everywhere() -> None:
+    assert [kinds.COST.worded(usd) for usd in (0.1901, 0.19, 0.1 + 0.2)] == [
+        "$0.20",
+        "$0.19",
+        "$0.30",
+    ]
+
+
 # Logarithms.
 
 
