@@ -18,6 +18,7 @@ from datasets.models import Dataset
 from deployments import catalogue, estimate, forecasts, recipes
 from deployments.api.answers import Answer
 from deployments.api.fields import JsonObject, StrictSerializer, Text, Usd
+from deployments.api.inputs import ConfigBody
 from deployments.estimate import MemoryNeed, Range
 from deployments.forecasts import OfferForecast
 from deployments.models import TrainingConfig
@@ -25,14 +26,10 @@ from deployments.models import TrainingConfig
 HOUR_SECONDS = 3600
 
 
-class RecipeBody(StrictSerializer):
-    """A training config that need not be kept."""
+class RecipeBody(ConfigBody):
+    """A training config that need not be kept, nor have a name."""
 
-    base_model = Text(max_length=300)
-    dataset_id = Text(max_length=100)
-    method = Text(max_length=10, required=False)
-    hyperparameters = JsonObject(required=False)
-    eval = JsonObject(required=False)
+    name = Text(max_length=120, required=False)
 
 
 class EstimateBody(StrictSerializer):
@@ -159,6 +156,7 @@ def _recipe(user: User, given: Mapping[str, Any]) -> tuple[dict[str, Any], Datas
             "method": config.method,
             "hyperparameters": config.hyperparameters,
             "eval": config.eval,
+            "export": config.export,
         }
         dataset = config.dataset
     else:
@@ -170,7 +168,7 @@ def _recipe(user: User, given: Mapping[str, Any]) -> tuple[dict[str, Any], Datas
         "hyperparameters": values.get("hyperparameters", {}),
         "evaluation": values.get("eval", {}),
     }
-    recipes.check(**asked, export={})
+    recipes.check(**asked, export=values.get("export") or {})
     return recipes.freeze(**asked), dataset
 
 

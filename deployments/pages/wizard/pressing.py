@@ -4,11 +4,13 @@ from decimal import Decimal
 
 from core.errors import InvalidInputError, SlipwayError
 from deployments import drafts
+from deployments.acceptance import check_budget
 from deployments.models import Draft
 from deployments.pages.starting import Press
 from deployments.pages.wizard import likely, offers_table
 from deployments.pages.wizard.likely import Look
 from deployments.pages.wizard.offers_table import Place
+from deployments.providers.base import Offer
 from deployments.quotes import AUTO
 from deployments.services import DEFAULT_MAX_HOURS, ConfigInput, DeployRequest, Fallback
 from deployments.templatetags.wording import usd_exact
@@ -111,18 +113,31 @@ def _taken(what: str) -> InvalidInputError:
 
 
 def _fallbacks(draft: Draft, look: Look, place: Place) -> tuple[Fallback, ...]:
-    """Return the free offers up to the limit, by total, then what would be waited for."""
+    """Return the free offers up to the limit, by total, then what would be waited for.
+
+    What the budget does not even boot is left out: it must not stand in the way of the rest.
+    """
     limit = likely.amount(draft, "fallback_total_limit")
     rows = look.table.free if limit is not None else ()
     chosen = next((row for row in rows if row.place.is_same(place)), None)
     free = [] if limit is None else offers_table.fallback_rows(limit, rows, chosen)
     waited = [
-        offers_table.place_of(forecast.offer)
+        forecast.offer
         for wanted in likely.waited_for(draft)
         if (forecast := look.forecast_of(wanted)) is not None
     ]
     found: dict[Fallback, None] = {}
-    for each in [*(row.place for row in free), *waited]:
-        if each.platform == place.platform and not each.is_same(place):
+    for offer in [*(row.forecast.offer for row in free), *waited]:
+        each = offers_table.place_of(offer)
+        is_other = each.platform == place.platform and not each.is_same(place)
+        if is_other and _budget_pays(draft, offer):
             found[Fallback(each.platform, each.instance_type, each.region, each.hourly)] = None
     return tuple(found)[:MAX_FALLBACKS]
+
+
+def _budget_pays(draft: Draft, offer: Offer) -> bool:
+    try:
+        check_budget(likely.amount(draft, "budget_limit") or Decimal(0), offer)
+    except InvalidInputError:
+        return False
+    return True

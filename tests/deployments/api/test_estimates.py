@@ -61,6 +61,10 @@ def test_a_config_need_not_be_kept(user: User) -> None:
         "base_model": MODEL,
         "dataset_id": str(make_dataset(user).pk),
         "hyperparameters": {"max_length": 256, "per_device_train_batch_size": 1},
+        # As a config is kept, though none of these matters here.
+        "name": "Sums",
+        "export": {},
+        "budget_limit": "2.50",
     }
 
     answer = ask(user, {"config": config})

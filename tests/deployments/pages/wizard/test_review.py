@@ -165,6 +165,16 @@ def test_no_fallback_is_likely_to_cost_more_than_its_limit(
     assert [each["instance_type"] for each in fallbacks] == ["gpu_1x_gh200"]
 
 
+def test_a_fallback_that_the_budget_does_not_even_boot_stands_in_nobodys_way(
+    reader: Client, user: User, market: responses.RequestsMock
+) -> None:
+    # At 4.29 an hour booting and landing alone take 0.80.
+    press(reader, ready_draft(user, **complete(fallback_total_limit="9.00", budget_limit="0.70")))
+
+    fallbacks = Deployment.objects.get().config["fallbacks"]
+    assert [each["instance_type"] for each in fallbacks] == ["gpu_1x_gh200"]
+
+
 def test_a_draft_that_was_changed_in_another_window_is_shown_again(
     reader: Client, draft: Draft
 ) -> None:
