@@ -42,6 +42,11 @@ class LengthPicture:
         return BASE
 
     @property
+    def is_line_on_axis(self) -> bool:
+        """Whether the axis has room for the line's own figure between its ends."""
+        return self.line_x is not None and 8 < self.line_x < 62
+
+    @property
     def is_line_right(self) -> bool:
         """Whether the line's words must stand to its left to stay within the picture."""
         return self.line_x is not None and self.line_x > 55

@@ -79,6 +79,8 @@ def _data(draft: Draft) -> list[Pair]:
     dataset = draft.dataset
     if dataset is None:
         return [_pair("Data", "", 1)]
+    if not dataset.is_ready:
+        return [Pair("Data", dataset.name), Pair("Rows", "not usable")]
     apart = workload.held_back(dataset.rows, share=share_of(draft))
     rows = f"{dataset.rows - apart:,} + {apart:,} held out" if apart else f"{dataset.rows:,}"
     return [Pair("Data", dataset.name), Pair("Rows", rows)]

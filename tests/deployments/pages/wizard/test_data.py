@@ -171,6 +171,7 @@ def test_errors_block_the_next_step(reader: Client, user: User) -> None:
     response = reader.post(url(draft), {"share": "0.05"})
 
     assert "1 error" in page
+    assert "Rows not usable" in page
     assert "Errors must be mended before the next step." in page
     assert response.status_code == 200
     assert drafts.gaps(draft)["data"]
