@@ -198,6 +198,7 @@ def _line(
     run, pace = runs.get(head.pk, (None, None)) if head else (None, None)
     asked = deployment.config
     is_training = deployment.status == Status.TRAINING
+    shown = tuple(_machine(deployment, machine, now=now) for machine in machines)
     return DeploymentOverview(
         deployment_id=deployment.pk,
         job_id=deployment.job_id,
@@ -211,13 +212,14 @@ def _line(
         save_wanted=deployment.save_wanted,
         outcome=deployment.outcome,
         bills=any(machine.may_live for machine in machines),
+        kept_until=next((each.kept_until for each in shown if each.kept_until), None),
         instance_id=_instance_id(head) if head else None,
         instance_type=head.instance_type if head else str(asked.get("instance_type", "auto")),
         region=head.region if head else str(asked.get("region", "auto")),
         url=deployment.url,
         cost=_cost(deployment, machines, head=head, now=now),
         progress=progress(run, pace, is_training=is_training) if run else None,
-        machines=tuple(_machine(machine, now=now) for machine in machines),
+        machines=shown,
         run=_run_news(run) if run else None,
         attention=deployment.attention,
         error=deployment.error,
@@ -252,7 +254,17 @@ def _cost(
     )
 
 
-def _machine(machine: Machine, *, now: datetime) -> MachineOverview:
+def _kept_until(deployment: Deployment, machine: Machine) -> datetime | None:
+    """Return how long this machine stays for a look after the run has failed; None: it does not.
+
+    Its budget or its hours may end it sooner, its owner at any time.
+    """
+    stays = machine.may_live and machine.end_wanted_at is None
+    fails = deployment.status == Status.TERMINATING and deployment.desired == Desired.RUN
+    return deployment.kept_until if stays and fails else None
+
+
+def _machine(deployment: Deployment, machine: Machine, *, now: datetime) -> MachineOverview:
     launched = machine.launch_state == LaunchState.LAUNCHED
     proof = None
     if machine.gone_at and machine.absent_since and machine.absent_until:
@@ -264,6 +276,7 @@ def _machine(machine: Machine, *, now: datetime) -> MachineOverview:
         platform=machine.platform,
         status=machine_status(machine),
         may_live=machine.may_live,
+        kept_until=_kept_until(deployment, machine),
         ip=machine.seen_ip,
         region=machine.region,
         instance_type=machine.instance_type,

@@ -52,7 +52,10 @@ class GoneProof:
 
 @dataclass(frozen=True)
 class MachineOverview:
-    """One rented machine, or one launch that came to nothing; ``billed`` is exact, None: open."""
+    """One rented machine, or one launch that came to nothing; ``billed`` is exact, None: open.
+
+    ``kept_until``: how long a failed run's machine stays for a look; None for one that does not.
+    """
 
     machine_id: UUID
     instance_id: str | None
@@ -60,6 +63,7 @@ class MachineOverview:
     platform: str
     status: str
     may_live: bool
+    kept_until: datetime | None
     ip: str | None
     region: str
     instance_type: str
@@ -131,7 +135,7 @@ class DeploymentOverview:
     """A deployment as it is shown. Lists leave the last four fields empty (``deployment_lines``).
 
     ``status`` is the public word, ``phase`` the finer step inside it; ``bills`` says whether any
-    machine may live; ``url`` is the path of its page.
+    machine may live; ``kept_until`` is its machine's; ``url`` is the path of its page.
     """
 
     deployment_id: UUID
@@ -146,6 +150,7 @@ class DeploymentOverview:
     save_wanted: bool
     outcome: str
     bills: bool
+    kept_until: datetime | None
     instance_id: str | None
     instance_type: str
     region: str

@@ -145,6 +145,11 @@ class DeploymentAnswer(Answer):
     region = serializers.CharField()
     url = serializers.SerializerMethodField(help_text="The address of its page.")
     cost = CostAnswer()
+    kept_until = serializers.DateTimeField(
+        allow_null=True,
+        help_text="How long the failed run's machine stays for you to look at; it bills, and a "
+        "DELETE ends it at once. Null: none stays.",
+    )
     created_at = serializers.DateTimeField()
 
     @extend_schema_field(OpenApiTypes.URI)

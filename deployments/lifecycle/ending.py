@@ -11,6 +11,8 @@ from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import Desired, LaunchState, Machine, Status
 
 S = Status
+# What a run landed for that its money or its time was over, not that anything went wrong.
+AT_A_LIMIT = frozenset({"budget", "deadline"})
 
 
 def lead_to_end(s: Situation, outcome: Status, why: Fault | None, *, message: str = "") -> Record:
@@ -44,6 +46,7 @@ def _may_be_kept(s: Situation, machine: Machine) -> bool:
     return (
         d.keep_on_failure_minutes > 0
         and d.desired == Desired.RUN
+        and d.landing not in AT_A_LIMIT
         and machine.may_live
         and machine.end_wanted_at is None
         and machine.fault is None

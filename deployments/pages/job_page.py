@@ -97,7 +97,7 @@ class JobPage:
     @cached_property
     def status_word(self) -> str:
         """The status's own word, also while the pill says that the run needs its owner."""
-        return status_words.WORDS[Status(self.run.status)][0]
+        return status_words.words(self.run)[0]
 
     @cached_property
     def title(self) -> str:
@@ -131,7 +131,8 @@ class JobPage:
     def can_cancel(self) -> bool:
         """Whether asking for the end would change anything; saving can still be given up."""
         decided = self.run.stop_asked and not self.run.save_wanted
-        return self.is_live and not decided and self.run.status != Status.TERMINATING
+        ends = self.run.status == Status.TERMINATING and self.run.kept_until is None
+        return self.is_live and not decided and not ends
 
     @cached_property
     def can_stop_and_save(self) -> bool:

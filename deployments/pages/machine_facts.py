@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from deployments.models import Machine
 from deployments.overview import NOT_STARTED, MachineOverview
-from deployments.templatetags.wording import duration, size
+from deployments.templatetags.wording import duration, moment, size
 
 # After so long without a good list that shows it, a machine counts as not confirmed.
 CONFIRMED_FOR_SECONDS = 60.0
@@ -85,7 +85,7 @@ def facts(
     return MachineFacts(
         machine=machine,
         gpu=gpu_words(machine),
-        status=STATUS_WORDS.get(machine.status, machine.status),
+        status=_status(machine),
         proof=proof(machine, row, cloud=cloud),
         billed_seconds=billed_seconds(row),
         is_stand_in=stand_in,
@@ -94,6 +94,13 @@ def facts(
             *_heartbeat(heartbeat or {}, has_gpu=not stand_in),
         ),
     )
+
+
+def _status(machine: MachineOverview) -> str:
+    words = STATUS_WORDS.get(machine.status, machine.status)
+    if machine.kept_until is None:
+        return words
+    return f"{words}, kept until {moment(machine.kept_until)}: it bills"
 
 
 def proof(machine: MachineOverview, row: Machine, *, cloud: str) -> tuple[Step, ...]:

@@ -96,7 +96,7 @@ def _billing_line(
         seconds=(now - row.requested_at).total_seconds(),
         ends=ends,
         ends_is_bad=is_bad,
-        can_end=_can_end(row, deployment),
+        can_end=_can_end(row, deployment, machine),
     )
 
 
@@ -108,9 +108,10 @@ def _pill(row: Machine, run: DeploymentOverview) -> Pill:
     return replace(status_words.pill(run), line="", percent=None)
 
 
-def _can_end(row: Machine, deployment: Deployment) -> bool:
+def _can_end(row: Machine, deployment: Deployment, machine: MachineOverview) -> bool:
     decided = deployment.desired == Desired.STOP and not deployment.save_wanted
-    over = deployment.is_terminal or deployment.status == Status.TERMINATING
+    ends = deployment.status == Status.TERMINATING and machine.kept_until is None
+    over = deployment.is_terminal or ends
     return row.end_wanted_at is None and not decided and not over
 
 
@@ -127,6 +128,8 @@ def _ends(
         return (f"{asked},", "still in the account's list"), False
     if row.end_wanted_at is not None:
         return ("being asked to end",), False
+    if run.kept_until is not None:
+        return (f"kept until {moment(run.kept_until)},", "or until its budget or hours end"), False
     if deployment.status == Status.COLLECTING:
         return ("once the adapter is home",), False
     return (_limit(row, deployment, run, now=now),), False

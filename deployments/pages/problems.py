@@ -62,9 +62,15 @@ def problem(run: DeploymentOverview, *, kept: Artifact | None) -> Problem | None
         happened=str(error.get("message", "")),
         cost=_cost(run, kept=kept),
         next=_next(run),
-        remedy=str(error.get("remedy", "")),
+        remedy=_remedy(run, str(error.get("remedy", ""))),
         code=str(error.get("code", "")),
     )
+
+
+def _remedy(run: DeploymentOverview, told: str) -> str:
+    if run.kept_until is None:
+        return told
+    return f"{told} Once you have seen enough, end the machine: until then it bills.".strip()
 
 
 def _title(run: DeploymentOverview) -> str:
@@ -92,6 +98,11 @@ def _cost(run: DeploymentOverview, *, kept: Artifact | None) -> str:
 def _next(run: DeploymentOverview) -> str:
     if run.is_terminal:
         return "Nothing. This run is over, and we do not try the same again."
+    if run.kept_until:
+        return (
+            f"We keep the machine until {moment(run.kept_until)} so that you can look, or until "
+            "its budget or its hours end. Then we end it and prove it gone."
+        )
     if run.status == Status.TERMINATING:
         return "We end the machine and look until two lists of the account show that it is gone."
     return "We save what there is, bring it home, and then end the machine."
@@ -112,7 +123,7 @@ def alarm(
     living = machine if machine is not None and machine.may_live else None
     hourly = f"{usd(living.hourly)} an hour" if living else ""
     return Alarm(
-        title=_alarm_title(code, cloud=cloud, ending=run.status == Status.TERMINATING),
+        title=_alarm_title(code, cloud=cloud, ending=_ends(run)),
         price=f"A machine keeps billing {hourly} while this lasts." if living else "Nothing bills.",
         happened=str(attention.get("message", "")),
         cost=_alarm_cost(run, is_billing=living is not None),
@@ -123,6 +134,10 @@ def alarm(
         machine=living,
         console_url=console_url,
     )
+
+
+def _ends(run: DeploymentOverview) -> bool:
+    return run.status == Status.TERMINATING and run.kept_until is None
 
 
 def _alarm_title(code: str, *, cloud: str, ending: bool) -> str:
@@ -143,6 +158,6 @@ def _alarm_cost(run: DeploymentOverview, *, is_billing: bool) -> str:
 
 def _alarm_next(run: DeploymentOverview, *, cloud: str) -> str:
     going_on = "We go on trying, for as long as it takes."
-    if run.status == Status.TERMINATING:
+    if _ends(run):
         going_on = f"We go on asking {cloud} to end it, for as long as it takes."
     return f"{going_on} Next at {moment(run.next_tick_at)}." if run.next_tick_at else going_on

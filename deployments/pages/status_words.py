@@ -35,6 +35,8 @@ WORDS: dict[Status, tuple[str, str, str]] = {
     S.FAILED: ("Failed", "bad", "x-octagon"),
     S.CANCELLED: ("Cancelled", "neutral", "slash-circle"),
 }
+# Failed, but its machine stays for a look: nothing is being ended yet.
+KEPT = ("Failed, kept for a look", "warn", "clock")
 # The words of the run log (deployments/training) for what the machine does before training.
 STEPS = {
     "preflight": "checking the machine",
@@ -48,13 +50,18 @@ STEPS = {
 
 def pill(run: DeploymentOverview) -> Pill:
     """Return a run's status; while it needs its owner, that takes the status's place."""
-    word, tone, icon = WORDS[Status(run.status)]
+    word, tone, icon = words(run)
     line = finer_step(run)
     if run.attention:
         shown = f"{word}, {line}" if line else word
         return Pill("Needs you", "bad", "exclamation-triangle-fill", line=shown)
     share = run.progress.percent if run.progress and run.status == S.TRAINING else None
     return Pill(word, tone, icon, line=line, percent=share)
+
+
+def words(run: DeploymentOverview) -> tuple[str, str, str]:
+    """Return the word, the tone and the icon of a run's own status."""
+    return KEPT if run.kept_until else WORDS[Status(run.status)]
 
 
 def machine_step(run: DeploymentOverview) -> str:
@@ -93,6 +100,8 @@ def _collecting(run: DeploymentOverview) -> str:
 
 
 def _terminating(run: DeploymentOverview) -> str:
+    if run.kept_until:
+        return f"kept until {moment(run.kept_until)}, it bills"
     return "bills until proven gone" if run.bills else "no machine is left"
 
 

@@ -9,7 +9,7 @@ from deployments.overview import DeploymentOverview
 from deployments.pages.charts.chart import Losses
 from deployments.pages.job.figures import Figure
 from deployments.pages.problems import Problem
-from deployments.templatetags.wording import counted, figure, size, usd
+from deployments.templatetags.wording import counted, figure, moment, size, usd
 
 # A longer sentence is no title.
 TITLE_LENGTH = 100
@@ -17,7 +17,7 @@ TITLE_LENGTH = 100
 
 @dataclass(frozen=True)
 class End:
-    """``is_proven`` False: the machine is being ended and bills until it is proven gone.
+    """``is_proven`` False: the machine bills until it is ended and proven gone.
 
     ``told`` are paragraphs with their headings; a run that went well needs none.
     """
@@ -72,6 +72,8 @@ def _what_went_wrong(problem: Problem) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _title(run: DeploymentOverview, *, has_adapter: bool) -> str:
+    if run.kept_until:
+        return f"The machine is kept until {moment(run.kept_until)}"
     if not run.is_terminal:
         ending = "the machine is being ended" if run.bills else "the run is ending"
         return f"The adapter is home, {ending}" if has_adapter else ending.capitalize()

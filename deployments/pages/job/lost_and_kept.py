@@ -33,13 +33,15 @@ def lost_and_kept(run: DeploymentOverview, *, checkpoints: Sequence[CheckpointLi
         lost_by_stopping=_steps_to_come(run),
         lost_by_cancelling=_trained_since(run, home),
         kept_by_stopping="the adapter as it is now, all logs and metrics",
-        kept_by_cancelling=kept if run.status in TRAINED else "the settings, the data, all logs",
+        kept_by_cancelling=kept
+        if run.status in TRAINED or run.kept_until
+        else "the settings, the data, all logs",
     )
 
 
 def must_type_name(run: DeploymentOverview) -> bool:
     """Whether so much was spent that a slip of the hand must not throw it away."""
-    return run.cost.accrued >= settings.CONFIRM_NAME_FROM_USD
+    return run.kept_until is None and run.cost.accrued >= settings.CONFIRM_NAME_FROM_USD
 
 
 def _step(line: CheckpointLine) -> int:
@@ -55,6 +57,8 @@ def _steps_to_come(run: DeploymentOverview) -> str:
 
 
 def _trained_since(run: DeploymentOverview, home: CheckpointLine | None) -> str:
+    if run.kept_until:
+        return "what is on the machine alone"
     if run.status not in TRAINED:
         return "nothing that was trained, since training has not begun"
     step = run.progress.step if run.progress else None

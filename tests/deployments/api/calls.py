@@ -26,6 +26,7 @@ SHORT = {
     "region",
     "url",
     "cost",
+    "kept_until",
     "created_at",
 }
 FULL = SHORT | {

@@ -231,6 +231,21 @@ def failed(user: User, **fields: Any) -> Deployment:
     return deployment
 
 
+def kept(user: User, *, minutes: float = 10, **fields: Any) -> Deployment:
+    """Make a run whose training has just failed and whose machine stays for a look."""
+    deployment = training(user, **fields)
+    change(deployment, Status.TERMINATING, at=database_now(), message="Kept so that you can look.")
+    error = {"code": "E_TRAINING", "message": "Training failed.", "remedy": "Read the log."}
+    Deployment.objects.filter(pk=deployment.pk).update(
+        outcome=Status.FAILED,
+        error=error,
+        keep_on_failure_minutes=10,
+        kept_until=database_now() + timedelta(minutes=minutes),
+    )
+    deployment.refresh_from_db()
+    return deployment
+
+
 def failed_before_boot(user: User, **fields: Any) -> Deployment:
     """Make a run that failed because no machine was free; nothing was rented."""
     deployment = waiting(user, **fields)
