@@ -16,10 +16,10 @@ DATABASE_TESTS := tests/core tests/secrets_vault $(wildcard tests/deployments/te
 CHROMIUM := $(wildcard /usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-full check format bench
+.PHONY: help setup demo run test test-full check format bench screenshots
 
 help:  ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready $(TRAINER)/.ready  ## Install both environments: the control plane's and the practice machine's
 
@@ -60,6 +60,9 @@ format: $(VENV)/.ready  ## Format code and templates
 bench: setup  ## Count what the standing work costs in queries; time pages with a million points
 	$(BIN)/python -m pytest tests/benchmarks -s
 	$(ON_POSTGRESQL) tests/benchmarks -s -m bench
+
+screenshots: setup  ## Write docs/screenshots from real pages over the tests' scenes, in Chromium
+	$(BIN)/python -m pytest -q -m browser tests/browser/take_screenshots.py
 
 $(VENV)/.ready: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Slipway needs Python 3.11 or newer; set PYTHON=..."; exit 1; }

@@ -15,4 +15,5 @@ def code_link(code: str | None) -> SafeString | str:
     """Return a code that leads to its help page; one without a page stands as it is."""
     if not code or code not in BY_CODE:
         return code or ""
-    return format_html('<a href="{}">{}</a>', reverse("deployments:help", args=[code]), code)
+    address = reverse("deployments:help", args=[code])
+    return format_html('<a class="code-link" href="{}">{}</a>', address, code)

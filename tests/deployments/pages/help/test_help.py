@@ -86,7 +86,7 @@ def test_every_link_in_the_topics_leads_somewhere(reader: Client) -> None:
         page = reader.get(f"/help/{topic.name}/").content.decode()
         for address in re.findall(r'href="(/[^"#]*)"', page):
             if not address.startswith("/static/"):
-                assert reader.get(address).status_code == 200, (topic.name, address)
+                assert reader.get(address, follow=True).status_code == 200, (topic.name, address)
 
 
 def test_a_code_on_a_page_leads_to_its_help(user: User, reader: Client) -> None:
@@ -95,5 +95,5 @@ def test_a_code_on_a_page_leads_to_its_help(user: User, reader: Client) -> None:
     page = reader.get(f"/jobs/{failed.job_id}/").content.decode()
     missing = reader.get("/nothing/").content.decode()
 
-    assert '<a href="/help/E_NAN/">E_NAN</a>' in page
-    assert '<a href="/help/E_NOT_FOUND/">E_NOT_FOUND</a>' in missing
+    assert '<a class="code-link" href="/help/E_NAN/">E_NAN</a>' in page
+    assert '<a class="code-link" href="/help/E_NOT_FOUND/">E_NOT_FOUND</a>' in missing
