@@ -2,12 +2,13 @@
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 from tests.browser import small_png
 from tests.browser.small_png import SIGNATURE
 
 
-def png(rows: list[list[tuple[int, ...]]], *, filters: bytes) -> bytes:
+def png(rows: Sequence[Sequence[tuple[int, ...]]], *, filters: bytes) -> bytes:
     """Write rows of pixels as Chromium does, each line with the filter of its number."""
     channels = len(rows[0][0])
     lines = [bytes(channel for pixel in row for channel in pixel) for row in rows]
