@@ -82,7 +82,7 @@ def lives(run: DeploymentOverview, changes: Sequence[EventLine]) -> tuple[Life, 
     """Return every machine that was rented with its phases; ``changes`` in order."""
     rented = [machine for machine in run.machines if machine.status not in NOT_STARTED]
     return tuple(
-        Life(machine, _spans(machine, changes, rented[number + 1 :]), number, len(rented))
+        Life(machine, _spans(machine, changes), number, len(rented))
         for number, machine in enumerate(rented)
     )
 
@@ -101,14 +101,11 @@ def split_cents(parts: Iterable[Decimal], *, total: Decimal) -> list[Decimal]:
     return down
 
 
-def _spans(
-    machine: MachineOverview, changes: Sequence[EventLine], later: Sequence[MachineOverview]
-) -> tuple[Span, ...]:
-    """Return the machine's phases; the changes after the next launch are not its own."""
-    limit = later[0].requested_at if later else None
+def _spans(machine: MachineOverview, changes: Sequence[EventLine]) -> tuple[Span, ...]:
+    """Return the machine's phases: no change is its own once its end has begun, the last phase."""
     marks = [(LAUNCH, machine.requested_at)]
     for change in changes:
-        mine = change.at >= machine.requested_at and (limit is None or change.at < limit)
+        mine = change.at >= machine.requested_at
         phase = BEGINS.get(Status(change.to_status)) if mine and change.to_status else None
         if phase is not None and phase > marks[-1][0]:
             marks.append((phase, change.at))

@@ -56,8 +56,15 @@ def test_what_nobody_counts_is_not_counted(
     user: User, reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tabs, "COUNTED_TO", 9)
+    deployment = scenes.training(user)
 
-    assert "Logs 9+" in read(reader, scenes.training(user))
+    with CaptureQueriesContext(connection) as captured:
+        page = read(reader, deployment)
+
+    assert "Logs 9+" in page
+    counts = [q["sql"] for q in captured if "COUNT(*)" in q["sql"] and "log_lines" in q["sql"]]
+    assert counts
+    assert all("LIMIT 10)" in sql for sql in counts)
 
 
 @pytest.mark.parametrize("scene", EMPTY)
