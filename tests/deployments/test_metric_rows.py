@@ -94,6 +94,19 @@ def test_i10_a_second_machine_that_trains_steps_again_leaves_no_trace_of_the_fir
     assert found == of_the_raw_rows(machine, width=4)
 
 
+def test_i10_a_step_trained_again_leaves_the_rest_of_its_bucket_as_it_was(
+    machine: Machine,
+) -> None:
+    tell(machine, *[(step, 9.0) for step in range(1, 1001)])
+    second = builders.make_machine(machine.deployment)
+
+    tell(second, (501, 1.0))
+
+    (touched,) = [bucket for bucket in buckets(machine) if bucket.start == 500]
+    assert (touched.count, touched.total, touched.low_step, touched.last_step) == (4, 28, 501, 503)
+    assert buckets(machine) == of_the_raw_rows(machine, width=4)
+
+
 def test_i10_a_replay_and_a_machine_that_contradicts_itself_change_nothing(
     machine: Machine,
 ) -> None:
