@@ -148,14 +148,6 @@ class JobPage:
         return float(epochs) if decides else None
 
     @cached_property
-    def steps_left(self) -> int | None:
-        """The steps a stop would leave out; None while nobody knows."""
-        progress = self.run.progress
-        if progress is None or progress.step is None or progress.total_steps is None:
-            return None
-        return max(0, progress.total_steps - progress.step)
-
-    @cached_property
     def ending_cost(self) -> Decimal:
         """What saving, bringing home, ending and proving may cost: what is kept back for them."""
         return self.money.kept_back or Decimal(0)

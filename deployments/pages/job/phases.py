@@ -53,7 +53,6 @@ class Strip:
     """The six phases of one machine; ``title`` is "" when the run had only this one."""
 
     title: str
-    machine: str
     phases: tuple[Phase, ...]
 
 
@@ -76,7 +75,6 @@ def strips(
     return tuple(
         Strip(
             title=life.heading,
-            machine=life.machine.name,
             phases=_phases(run, life, cents, expected=expected, now=now),
         )
         for life in rented
@@ -143,7 +141,7 @@ def _percent(run: DeploymentOverview, span: Span) -> float | None:
 def _not_begun(run: DeploymentOverview, expected: Mapping[int, Expected]) -> Strip:
     """Before a machine is rented nothing has begun; after a run without one, nothing will."""
     if run.is_terminal or run.status not in NOT_RENTED:
-        return Strip("", "", tuple(Phase(word, "skipped") for word in WORDS))
+        return Strip("", tuple(Phase(word, "skipped") for word in WORDS))
     launch = Phase(WORDS[LAUNCH], "now")
     later = (Phase(w, "to-come", expected=expected.get(n)) for n, w in enumerate(WORDS) if n)
-    return Strip("", "", (launch, *later))
+    return Strip("", (launch, *later))
