@@ -14,7 +14,7 @@ from deployments.pages.charts.measured import Measured
 from deployments.pages.charts.series import Smoother
 from deployments.templatetags.wording import figure, moment_exact
 
-ROWS_A_PAGE = 500
+ROWS_A_PAGE = 250
 # From so many values before a page its smoothed figures are exact to nine digits.
 WARM_UP = 100
 # A value of the table: absent, not a number, or a number.
