@@ -34,11 +34,17 @@ VARIANTS = [("light", DESK), ("dark", DESK), ("light", PHONE), ("dark", PHONE)]
 
 def findings(tab: Tab) -> list[str]:
     """Return what axe-core finds serious or critical, with the first places."""
+    window = tab.page.viewport_size
+    assert window is not None
+    # As high as the page: a bar at the foot of a window covers something wherever one scrolls.
+    height: int = tab.page.evaluate("document.documentElement.scrollHeight")
+    tab.page.set_viewport_size({"width": window["width"], "height": max(height, window["height"])})
     # By the debugger, which the content policy of the page does not bind.
     tab.page.evaluate(AXE)
     result: Any = tab.page.evaluate(
         "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES
     )
+    tab.page.set_viewport_size(window)
     return [
         f"{found['impact']}: {found['id']}: "
         + "; ".join(node["html"][:160] for node in found["nodes"][:3])
