@@ -57,3 +57,12 @@ def check_budget(budget: Decimal, offer: Offer) -> None:
             param="budget_limit",
             code="E_BUDGET",
         )
+
+
+def budget_pays(budget: Decimal, offer: Offer) -> bool:
+    """Say whether a budget pays for more than booting and ending (F6)."""
+    try:
+        check_budget(budget, offer)
+    except InvalidInputError:
+        return False
+    return True

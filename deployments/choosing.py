@@ -15,6 +15,9 @@ from deployments.forecasts import OfferForecast
 from deployments.providers.base import Offer
 from deployments.quotes import AUTO, Quote, Wish
 
+# A total of so much is no likely one, and no column holds it: a run without an end, by the budget.
+MOST_LIKELY_USD = Decimal(10) ** 8
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -63,7 +66,7 @@ def _auto(wish: Wish, offers: list[Offer], allowed: Sequence[OfferForecast]) -> 
         chosen,
         quote,
         alternatives=_alternatives(chosen, allowed, limit=quote.max_hourly_price_usd),
-        likely_usd=best.likely_usd,
+        likely_usd=_kept(best.likely_usd),
         reason=_reason(best, allowed),
     )
 
@@ -102,7 +105,11 @@ def _reason(best: OfferForecast, allowed: Sequence[OfferForecast]) -> str:
 def _likely(found: Sequence[OfferForecast], offer: Offer) -> Decimal | None:
     same = (each for each in found if each.offer.instance_type == offer.instance_type)
     likely = next((each.likely_usd for each in same), None)
-    return None if likely is None else cents_up(likely)
+    return _kept(likely)
+
+
+def _kept(likely: Decimal | None) -> Decimal | None:
+    return None if likely is None or likely >= MOST_LIKELY_USD else cents_up(likely)
 
 
 def _nothing_fits(allowed: Sequence[OfferForecast]) -> InvalidInputError:

@@ -15,7 +15,7 @@ from core.lookups import get_owned
 from core.time import database_now
 from datasets.models import Dataset
 from deployments import base_models, choosing, clouds, quotes, recipes
-from deployments.acceptance import check_budget, check_reachability
+from deployments.acceptance import budget_pays, check_budget, check_reachability
 from deployments.choosing import Choice
 from deployments.models import CloudSnapshot, Deployment, Event, TrainingConfig, TrainingJob
 from deployments.models.deployments import TERMINAL, Desired, Status
@@ -132,7 +132,7 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
         offers=offers,
     )
     check_budget(budget, choice.quote.offer)
-    request = _with_choice(request, platform, choice)
+    request = _with_choice(request, platform, choice, offers=offers, budget=budget)
     fallbacks = _frozen_fallbacks(platform, request, offers=offers, budget=budget)
     if request.ssh_key_name:
         provider.ssh_public_key(request.ssh_key_name)
@@ -247,11 +247,17 @@ def _frozen_fallbacks(
     return frozen
 
 
-def _with_choice(request: DeployRequest, platform: str, choice: Choice) -> DeployRequest:
-    """Return the request with what "auto" has chosen, and what it may take instead."""
+def _with_choice(
+    request: DeployRequest, platform: str, choice: Choice, *, offers: list[Offer], budget: Decimal
+) -> DeployRequest:
+    """Return the request with what "auto" has chosen, and what it may take instead.
+
+    What the budget does not even boot is left out: nobody asked for it by name.
+    """
     instead = tuple(
         Fallback(platform, wish.instance_type, wish.region, wish.max_hourly_price_usd)
         for wish in choice.alternatives
+        if budget_pays(budget, quotes.choose(offers, wish).offer)
     )
     return replace(
         request,

@@ -140,3 +140,20 @@ def test_a_smaller_change_that_would_fit_is_named(dataset: Dataset) -> None:
         )
 
     assert "Gradient checkpointing on" in refused.value.remedy
+
+
+def test_a_run_without_an_end_has_no_likely_total(dataset: Dataset) -> None:
+    counter = LengthCounter()
+    counter.add(1000, answer_tokens=500)
+    dataset.row_lengths = counter.lengths().as_json()
+
+    found = chosen(
+        dataset,
+        Wish("gpu_1x_a10"),
+        ALL,
+        max_steps=10_000_000,
+        per_device_train_batch_size=256,
+        gradient_accumulation_steps=1024,
+    )
+
+    assert found.likely_usd is None

@@ -13,6 +13,8 @@ from deployments.quotes import AUTO
 from deployments.templatetags.wording import usd, usd_exact
 
 SEPARATOR = "|"
+# No machine costs so much an hour, and no column holds it.
+TOO_DEAR = 1_000_000
 TIMES = "\N{MULTIPLICATION SIGN}"
 NAMED = 2
 # Where 80 % of the usable memory lies on a bar that is full at 100 %.
@@ -58,7 +60,7 @@ class Place:
             hourly = Decimal(price) if price else None
         except InvalidOperation:
             return None
-        fine = hourly is None or (hourly.is_finite() and 0 < hourly < 1_000_000)
+        fine = hourly is None or (hourly.is_finite() and 0 < hourly < TOO_DEAR)
         whole = platform and instance_type and len(text) <= 300 and text.isprintable()
         return cls(platform, instance_type, region or AUTO, hourly) if fine and whole else None
 

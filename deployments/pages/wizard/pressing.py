@@ -4,13 +4,12 @@ from decimal import Decimal
 
 from core.errors import InvalidInputError, SlipwayError
 from deployments import drafts
-from deployments.acceptance import check_budget
+from deployments.acceptance import budget_pays
 from deployments.models import Draft
 from deployments.pages.starting import Press
 from deployments.pages.wizard import likely, offers_table
 from deployments.pages.wizard.likely import Look
 from deployments.pages.wizard.offers_table import Place
-from deployments.providers.base import Offer
 from deployments.quotes import AUTO
 from deployments.services import DEFAULT_MAX_HOURS, ConfigInput, DeployRequest, Fallback
 from deployments.templatetags.wording import usd_exact
@@ -93,6 +92,8 @@ def _place(draft: Draft, look: Look, shown: Decimal | None) -> Place:
     is_waited_for = any(found.instance_type == place.instance_type for place in waited)
     if not now.offer.available and not is_waited_for:
         raise _taken(f"{offers_table.gpu_words(now.offer)} is sold out now.")
+    if now.offer.available and chosen.region not in (AUTO, found.region):
+        raise _taken(f"{offers_table.gpu_words(now.offer)} is free in other regions only.")
     if shown is None or now.offer.hourly_price_usd > shown:
         before = f" from {usd_exact(shown)}" if shown else ""
         raise LookAgainError(
@@ -115,6 +116,8 @@ def _taken(what: str) -> InvalidInputError:
 def _fallbacks(draft: Draft, look: Look, place: Place) -> tuple[Fallback, ...]:
     """Return the free offers up to the limit, by total, then what would be waited for.
 
+    The latter at no more than it was ticked at: nothing else bounds its price (F5).
+
     What the budget does not even boot is left out: it must not stand in the way of the rest.
     """
     limit = likely.amount(draft, "fallback_total_limit")
@@ -122,22 +125,16 @@ def _fallbacks(draft: Draft, look: Look, place: Place) -> tuple[Fallback, ...]:
     chosen = next((row for row in rows if row.place.is_same(place)), None)
     free = [] if limit is None else offers_table.fallback_rows(limit, rows, chosen)
     waited = [
-        forecast.offer
+        (forecast.offer, wanted.hourly)
         for wanted in likely.waited_for(draft)
         if (forecast := look.forecast_of(wanted)) is not None
     ]
+    budget = likely.amount(draft, "budget_limit") or Decimal(0)
     found: dict[Fallback, None] = {}
-    for offer in [*(row.forecast.offer for row in free), *waited]:
+    for offer, shown in [*((row.forecast.offer, None) for row in free), *waited]:
         each = offers_table.place_of(offer)
         is_other = each.platform == place.platform and not each.is_same(place)
-        if is_other and _budget_pays(draft, offer):
-            found[Fallback(each.platform, each.instance_type, each.region, each.hourly)] = None
+        if is_other and budget_pays(budget, offer):
+            hourly = min(offer.hourly_price_usd, shown or offer.hourly_price_usd)
+            found[Fallback(each.platform, each.instance_type, each.region, hourly)] = None
     return tuple(found)[:MAX_FALLBACKS]
-
-
-def _budget_pays(draft: Draft, offer: Offer) -> bool:
-    try:
-        check_budget(likely.amount(draft, "budget_limit") or Decimal(0), offer)
-    except InvalidInputError:
-        return False
-    return True

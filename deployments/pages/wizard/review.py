@@ -151,7 +151,7 @@ def _shown_price(request: HttpRequest) -> Decimal | None:
         found = Decimal(request.POST.get("hourly", ""))
     except InvalidOperation:
         return None
-    return found if found.is_finite() and found > 0 else None
+    return found if found.is_finite() and 0 < found < offers_table.TOO_DEAR else None
 
 
 def _show(

@@ -1,5 +1,6 @@
 """Asking for a deployment: what is taken, what is refused by name and with what remedy."""
 
+import re
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -203,7 +204,7 @@ def test_a_value_out_of_its_type_or_range_is_refused_by_name(
 ) -> None:
     response = Caller(user).post("training/deploy/lambda", body | {field: value})
 
-    assert str(error_of(response, status=400)["param"]).split("[")[0] == field
+    assert re.split(r"[.\[]", str(error_of(response, status=400)["param"]))[0] == field
     assert not Deployment.objects.exists()
 
 
@@ -299,3 +300,21 @@ def test_a_read_only_token_cannot_deploy(user: User, body: dict[str, Any]) -> No
 
     assert error_of(response, status=403)["code"] == "E_SCOPE"
     assert reader.get("training/deploy").status_code == 200
+
+
+def test_what_auto_may_take_instead_never_stands_in_the_way_of_what_it_chose(
+    user: User, cloud: responses.RequestsMock
+) -> None:
+    config = make_config(user, base_model="Qwen/Qwen2.5-0.5B-Instruct")
+    asked = {
+        "training_config_id": str(config.pk),
+        "budget_limit": "0.40",
+        # The H100 fits too, but this budget does not pay for booting it.
+        "max_hourly_price": "4.00",
+    }
+
+    response = Caller(user).post("training/deploy/lambda", asked)
+
+    assert response.status_code == 202, response.content
+    config_kept = Deployment.objects.get().config
+    assert (config_kept["instance_type"], config_kept["fallbacks"]) == ("gpu_1x_a10", [])

@@ -70,6 +70,21 @@ def test_every_choice_is_there_with_a_link_to_change_it(reader: Client, draft: D
         assert f"/new/{draft.pk}/{step}/" in page.content.decode()
 
 
+def test_a_number_of_steps_decides_alone_and_one_hour_is_one(reader: Client, draft: Draft) -> None:
+    draft.values |= {
+        "hyperparameters": {**draft.values.get("hyperparameters", {}), "max_steps": 400},
+        "max_hours": "1",
+    }
+    draft.save()
+
+    words = text(reader.get(address(draft)))
+
+    assert "cosine · 400 steps · batch" in words
+    assert "stop after steps 400, preset none" in words
+    assert "$4.00, at most 1 hour" in words
+    assert "1 hours" not in words
+
+
 def test_the_button_carries_the_likely_total(reader: Client, draft: Draft) -> None:
     page = reader.get(address(draft))
 
@@ -200,6 +215,50 @@ def test_f5_a_price_that_rose_is_shown_and_not_paid(
     assert "The price rose from $3.29 to $4.00 an hour" in text(page)
     assert not Deployment.objects.exists()
     assert not TrainingConfig.objects.exists()
+
+
+def test_f5_what_is_waited_for_is_never_rented_above_the_price_it_was_ticked_at(
+    reader: Client, user: User, market: responses.RequestsMock
+) -> None:
+    waited = {
+        "platform": "lambda",
+        "instance_type": "gpu_1x_a6000",
+        "region": "auto",
+        "hourly": "1.09",
+    }
+    draft = ready_draft(user, **complete(wait_for=[waited]))
+    again(market, cents={"gpu_1x_a6000": 200})
+
+    response = press(reader, draft)
+
+    assert response["Location"] == f"/new/{draft.pk}/hardware/"
+    assert "Nothing is offered at 1.09 USD an hour or less" in text(
+        reader.get(response["Location"])
+    )
+    assert not Deployment.objects.exists()
+
+
+def test_f13_a_machine_that_is_free_elsewhere_only_is_not_rented_there_unasked(
+    reader: Client, draft: Draft, market: responses.RequestsMock
+) -> None:
+    reader.get(address(draft))
+    again(market, gpu_1x_h100_pcie=("europe-central-1",))
+
+    response = press(reader, draft)
+
+    assert response["Location"] == f"/new/{draft.pk}/hardware/"
+    assert not Deployment.objects.exists()
+
+
+@pytest.mark.parametrize("hourly", ["1E+400", "1000000", "NaN", "-1", "x", ""])
+def test_a_price_that_no_page_has_shown_starts_nothing(
+    reader: Client, draft: Draft, hourly: str
+) -> None:
+    page = press(reader, draft, hourly=hourly)
+
+    assert page.status_code == 200
+    assert "Nothing was started: look it over once more." in text(page)
+    assert not Deployment.objects.exists()
 
 
 def test_f13_a_machine_that_was_taken_leads_back_to_the_offers(
