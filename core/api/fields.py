@@ -16,7 +16,11 @@ class StrictSerializer(serializers.Serializer[Any]):
         if isinstance(data, Mapping):
             for name in data:
                 if name not in self.fields:
-                    raise _unknown_field(str(name), known=", ".join(self.fields))
+                    error = _unknown_field(str(name), known=", ".join(self.fields))
+                    if self.parent is None:
+                        raise error
+                    # What stands inside another field is named with its whole path.
+                    raise serializers.ValidationError({name: f"{error.message} {error.remedy}"})
         return super().to_internal_value(data)
 
 

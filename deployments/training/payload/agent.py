@@ -251,9 +251,14 @@ class Run:
             log=self.folder / f"{name}.log",
             environment=self._child_environment(),
             mark=str(self.folder),
-            on_line=lambda line: self.log.text(level_of(line), name, line),
+            on_line=lambda line: self._take_line(name, line),
             on_event=self._take_event,
         )
+
+    def _take_line(self, name: str, line: str) -> None:
+        # What a script says to the agent alone is no news to a reader.
+        if not line.startswith("SLIPWAY_"):
+            self.log.text(level_of(line), name, line)
 
     def _take_event(self, event: Mapping[str, Any]) -> None:
         kind = str(event.get("kind"))
@@ -288,11 +293,8 @@ class Run:
         }
         if self.job["base_model"].get("kind") != "hub":
             values["HF_HUB_OFFLINE"] = "1"
-        return (
-            {"OMP_NUM_THREADS": "1", **os.environ, **values}
-            if stand_in
-            else {**os.environ, **values}
-        )
+        defaults = {"OMP_NUM_THREADS": "1"} if stand_in else {}
+        return {**defaults, **os.environ, **values}
 
     def _phase(self, phase: str, detail: str = "") -> None:
         self.log.append("phase", phase=phase, detail=detail)

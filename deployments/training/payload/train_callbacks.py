@@ -16,6 +16,8 @@ from payload_events import say, tell
 
 DISK_GUARD_BYTES = 2 * 1024**3
 MAX_NOT_FINITE = 3
+# A run of quick steps tells its loss in words no more often than somebody reads.
+SAY_EVERY_SECONDS = 5.0
 TOKENS, SPEED = "train/tokens", "train/tokens_per_second"
 _RENAMED = {"num_tokens": TOKENS}
 _NOT_METRICS = ("_runtime", "_per_second", "_num_tokens", "_flos")
@@ -58,6 +60,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self.evaluated_at = -1
         self._not_finite = 0
         self._told_progress_at = 0.0
+        self._said_at = -SAY_EVERY_SECONDS
         guard = (job.get("limits") or {}).get("disk_guard_bytes")
         self._guard_bytes = DISK_GUARD_BYTES if guard is None else int(guard)
         self._paused_saving = False
@@ -100,7 +103,16 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             values.update(self._speed(values[TOKENS]))
         tell("metrics", values=values, **_progress(state))
         self._told_progress_at = time.monotonic()
+        self._say_loss(state, values)
         self._notice_not_finite(values)
+
+    def _say_loss(self, state: Any, values: Mapping[str, float]) -> None:
+        """Tell the loss as a line of the log: every evaluation, of the steps one now and then."""
+        if "eval/loss" in values:
+            say("info", f"Evaluated at step {state.global_step}: loss {values['eval/loss']:.4g}.")
+        elif "train/loss" in values and time.monotonic() - self._said_at >= SAY_EVERY_SECONDS:
+            self._said_at = time.monotonic()
+            say("info", f"Step {state.global_step}: loss {values['train/loss']:.4g}.")
 
     def _speed(self, tokens: float) -> dict[str, float]:
         """Return the tokens per second since the last count, evaluations in between included."""
@@ -120,6 +132,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             size_bytes=size,
             files=adapter_files.listed(folder, below=self.output),
         )
+        say("info", f"Saved checkpoint {state.global_step}, {size / 1e6:.1f} MB.")
 
     def _tell_progress(self, state: Any) -> None:
         self._told_progress_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -68,6 +69,10 @@ def test_a_run_on_conversations_lowers_the_eval_loss_and_leaves_an_adapter_peft_
     check_metrics(run)
     check_checkpoints(run)
     check_adapter(run)
+    told = [event["text"] for event in run.events("log")]
+    assert re.fullmatch(r"Step 1: loss \d\.\d+\.", next(t for t in told if t.startswith("Step")))
+    assert sum(text.startswith("Evaluated at step ") for text in told) == 11
+    assert sum(text.startswith("Saved checkpoint ") for text in told) == 10
 
 
 def check_metrics(run: Run) -> None:
