@@ -46,7 +46,11 @@ LOOKED_AT = {
 }
 OF_JOB = ("", "/metrics", "/events", "/logs", "/checkpoints", "/artifacts")
 PAGES = ("/", "/burn/", "/vault/", "/datasets/", "/new/", "/admin/", "/api/docs/")
-PAGES_OF_JOB = ("", "log/", "log.txt", "loss/", "loss.csv", "events/")
+PAGES_OF_JOB = (
+    *("", "charts/", "charts/points/", "charts/loss/", "charts/loss.csv", "logs/", "logs.txt"),
+    *("events/", "checkpoints/", "files/", "files/use/", "config/", "config.json"),
+    *("cost/", "cost.csv"),
+)
 ADMIN_LISTS = re.compile(rb'href="(/admin/\w+/\w+/)"')
 
 

@@ -88,7 +88,9 @@ def _lines(life: Life, *, quantum_seconds: int, now: datetime) -> list[Line]:
         Line(life.name, span.word, span.seconds(now), span.rent(machine, now))
         for span in life.spans
     ]
-    billed = float(machine.accrued * 3600 / machine.hourly) if machine.hourly else 0.0
+    # The price is kept rounded up: without this, 5 minutes would be a moment more.
+    exact = float(machine.accrued * 3600 / machine.hourly) if machine.hourly else 0.0
+    billed = float(quantum_seconds * round(exact / quantum_seconds))
     steps = QUANTA.get(quantum_seconds, f"steps of {quantum_seconds} s")
     rounding = Line(
         life.name,

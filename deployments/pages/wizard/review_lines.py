@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from datasets.models import Dataset
@@ -10,7 +11,7 @@ from deployments.estimate import Range
 from deployments.forecasts import OfferForecast
 from deployments.models import Draft
 from deployments.pages.job.spans import split_cents
-from deployments.pages.wizard import likely, offers_table, range_words, summary
+from deployments.pages.wizard import likely, offers_table, range_words, settings_words, summary
 from deployments.pages.wizard.budget_words import Budget
 from deployments.templatetags.wording import counted, plain, rate, usd
 
@@ -169,6 +170,10 @@ def _model(draft: Draft) -> Line:
     return Line("Model", summary.model_label(name), " · ".join(parts), "model")
 
 
+def _hours(hours: Decimal) -> str:
+    return f"{plain(float(hours))} {'hour' if hours == 1 else 'hours'}"
+
+
 def _parameters(number: int) -> str:
     if number >= 1e9:
         return f"{number / 1e9:.2f} billion parameters"
@@ -192,6 +197,8 @@ def _training(draft: Draft) -> Line:
 
 
 def _length(draft: Draft, given: Mapping[str, Any]) -> str:
+    if given["max_steps"] is not None:
+        return counted(given["max_steps"], "step")
     epochs = given["num_train_epochs"]
     words = f"{plain(epochs)} epoch{'' if epochs == 1 else 's'}"
     if draft.dataset is None:
@@ -209,10 +216,14 @@ def _changes(draft: Draft, preset: str) -> list[str]:
     usual |= recipes.PRESETS[preset]
     own: Mapping[str, Any] = draft.values.get("hyperparameters", {})
     return [
-        f"{SHOWN_SETTINGS.get(name, name)} {_value(value)}, preset {_value(usual.get(name))}"
+        f"{_setting(name)} {_value(value)}, preset {_value(usual.get(name))}"
         for name, value in own.items()
         if value != usual.get(name)
     ]
+
+
+def _setting(name: str) -> str:
+    return SHOWN_SETTINGS.get(name) or settings_words.label(name).lower()
 
 
 def _value(value: object) -> str:
@@ -246,7 +257,7 @@ def _budget(draft: Draft, budget: Budget | None) -> Line:
     if amount is None:
         return Line("Budget", "Not set yet", "", "hardware")
     hours = likely.amount(draft, "max_hours")
-    title = usd(amount) + (f", at most {plain(float(hours))} hours" if hours else "")
+    title = usd(amount) + (f", at most {_hours(hours)}" if hours else "")
     kept = int(draft.values.get("keep_on_failure_minutes") or 0)
     failed = f"is kept {kept} min to look" if kept else "ends at once"
     parts = [f"Training stops at {usd(budget.stop)} and lands safely"] if budget else []

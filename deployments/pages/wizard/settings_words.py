@@ -151,3 +151,8 @@ EVAL_STEPS = SettingWords(
     "empty",
     "Each time reads all rows held out.",
 )
+
+
+def label(name: str) -> str:
+    """Return what the pages call a setting; its own name for one they do not show."""
+    return next((words.label for words in (*SIMPLE, *ADVANCED) if words.name == name), name)
