@@ -18,10 +18,10 @@ from pytest_django.fixtures import Settings
 
 from core.installation import installation_id
 from core.time import database_now
-from deployments.second_guard import BEAT_NAME
 from deployments.management.doctor import here, outside
 from deployments.models import WorkerHeartbeat
 from deployments.models.deployments import Status
+from deployments.second_guard import BEAT_NAME
 from secrets_vault.models import InstallationSecret, VaultEntry
 from tests.builders import SECRET, make_deployment, make_machine, make_vault_entry
 from tests.sandbox_cloud import REPOSITORY, SandboxHandle, running_sandbox

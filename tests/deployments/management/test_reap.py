@@ -13,9 +13,9 @@ from pytest_django.fixtures import Settings
 
 from core.installation import installation_id
 from deployments import live_file, reaper
-from deployments.second_guard import BEAT_NAME
 from deployments.models import Deployment, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
+from deployments.second_guard import BEAT_NAME
 from tests.builders import make_deployment, make_machine, make_user, make_vault_entry
 from tests.sandbox.client import Client
 from tests.sandbox_cloud import SandboxHandle, running_sandbox
