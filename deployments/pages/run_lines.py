@@ -15,7 +15,8 @@ from deployments.models import Deployment, Metric, TrainingJob
 from deployments.overview import DeploymentOverview
 from deployments.pages import machine_facts, status_words
 from deployments.pages.charts.drawing import Sparkline, sparkline
-from deployments.pages.job_page import EVAL_LOSS, TRAIN_LOSS, model_words
+from deployments.pages.charts.kinds import EVAL_LOSS, TRAIN_LOSS
+from deployments.pages.job_page import model_words
 from deployments.pages.status_words import Pill
 
 SPARK_POINTS = 24

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployments import run_log
+from deployments import event_values
 from deployments.models import Checkpoint, LogLine, Machine, Metric, RunState
 from deployments.run_log import MAX_LINE_BYTES, ingest, parse_lines
 from tests import builders
@@ -293,7 +293,7 @@ class TestIngest:
 
         told(builders.make_machine(), event(1, "metrics", step=1, values=values))
 
-        assert Metric.objects.count() == run_log.MAX_VALUES
+        assert Metric.objects.count() == event_values.MAX_VALUES
 
 
 HOSTILE: Sequence[dict[str, Any]] = [
