@@ -5,6 +5,7 @@ import json
 import tarfile
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -89,9 +90,15 @@ def job_of(draft: Draft, forecast: OfferForecast | None) -> dict[str, object]:
         deadline_seconds=float(draft.values.get("max_hours") or 0) * 3600,
         heartbeat_seconds=settings.TIMING.heartbeat_seconds,
         allow_cpu=settings.ALLOW_CPU_MACHINES,
-        torch_index_url=settings.TORCH_INDEX_URL,
+        torch_index_url=_without_password(settings.TORCH_INDEX_URL),
         expected=expected,
     )
+
+
+def _without_password(url: str) -> str:
+    """Return an address as everybody may see it: a package index may ask for a password (I17)."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def archive(found: tuple[BundleFile, ...]) -> bytes:

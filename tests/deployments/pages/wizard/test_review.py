@@ -10,6 +10,7 @@ import pytest
 import responses
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from deployments import services
 from deployments.models import Deployment, Draft, TrainingConfig
@@ -372,6 +373,17 @@ def test_the_bundle_holds_every_file_and_the_job_as_it_will_be(
     assert job["recipe"]["hyperparameters"]["max_length"] == 1024
     assert job["expected"] == {"gpu_count": 1, "vram_gib": 80, "architecture": "x86_64"}
     assert job["deadline_seconds"] == 7200
+
+
+def test_I17_a_package_index_is_shown_without_its_password(
+    reader: Client, draft: Draft, settings: Settings
+) -> None:
+    settings.TORCH_INDEX_URL = "https://builder:hush-hush@wheels.example:8443/cu126"
+
+    page = reader.get(f"/new/{draft.pk}/files/job.json").content.decode()
+
+    assert "https://wheels.example:8443/cu126" in page
+    assert "hush-hush" not in page
 
 
 @pytest.mark.parametrize("path", ["review/", "files/job.json", "bundle.tar.gz"])
