@@ -11,6 +11,7 @@ from deployments.models import (
     Event,
     LogLine,
     Metric,
+    MetricBucket,
     PacerSlot,
     RunState,
     Stray,
@@ -75,6 +76,15 @@ class MetricAdmin(ReadOnlyAdmin):
     """Metric values."""
 
     list_display = ("job_id", "name", "step", "value", "at")
+    search_fields = ("=job__id", "=name")
+    ordering = ("-id",)
+
+
+@admin.register(MetricBucket)
+class MetricBucketAdmin(ReadOnlyAdmin):
+    """What is drawn of the metrics."""
+
+    list_display = ("job_id", "name", "start", "width", "count", "last", "last_at")
     search_fields = ("=job__id", "=name")
     ordering = ("-id",)
 

@@ -13,12 +13,14 @@ from core.models import AuditEntry
 from deployments import machine_tokens
 from deployments.models import CloudSnapshot, Deployment, PacerSlot, Stray, WorkerHeartbeat
 from deployments.models.deployments import Desired, Status
+from deployments.run_log import ingest
 from tests.builders import (
     NOON,
     SECRET,
     make_artifact,
     make_checkpoint,
     make_deployment,
+    make_draft,
     make_event,
     make_log_line,
     make_machine,
@@ -43,6 +45,8 @@ def deployment() -> Deployment:
     make_run_state(machine)
     make_event(found, machine=machine)
     make_metric(machine)
+    ingest(machine, [{"seq": 1, "kind": "metrics", "step": 1, "values": {"train/loss": 2.5}}])
+    make_draft(found.user)
     make_log_line(machine)
     make_checkpoint(machine)
     make_artifact(machine)
