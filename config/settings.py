@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "deployments.pages.zone.ReadersZone",
     # Last, as its documentation asks: it answers for a sign-in that was refused.
     "axes.middleware.AxesMiddleware",
 ]

@@ -23,6 +23,7 @@ from deployments.models.deployments import LIVING
 from deployments.overview import MAY_LIVE
 from deployments.pages.machine_facts import CONFIRMED_FOR_SECONDS
 from deployments.pages.problems import KEY_TROUBLE
+from deployments.pages.zone import zone_words
 from deployments.providers import PROVIDERS
 from deployments.templatetags.wording import counted, duration, moment, usd
 
@@ -115,6 +116,7 @@ def top_bar(request: HttpRequest) -> dict[str, object]:
     return {
         "here": HERE.get(match.url_name or "", "") if match and match.namespaces == [APP] else "",
         "top_bar": SimpleLazyObject(lambda: _top_bar(user)) if isinstance(user, User) else None,
+        "zone_words": zone_words(),
         "installation_banners": SimpleLazyObject(installation_banners),
     }
 
