@@ -165,6 +165,8 @@ def test_f56_a_run_that_needs_its_owner_tells_two_ways_out_and_what_still_works(
     assert "We cannot end this machine: Lambda refuses your key" in page
     assert "$1.29 an hour while this lasts" in page
     assert "Check the key in the vault" in page
+    links = shown(reader, deployment)
+    assert f'href="/vault/{deployment.vault_entry_id}/replace/"' in links
     assert "Or end the machine at Lambda yourself" in page
     assert machine.instance_id in page
     assert "Not confirmed by Lambda for 5 min" in page
