@@ -3,6 +3,7 @@
 One stack serves all of it. The first way is short enough for ``make test``; it needs Chromium.
 """
 
+import itertools
 import re
 import tarfile
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 A_LIFE_MS = 180_000
+NUMBERS = itertools.count(1)
 STEPS = ("data", "method", "model", "training", "hardware", "review")
 
 
@@ -40,8 +42,21 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 @pytest.fixture
+def user(stack: LocalStack) -> str:
+    """The name of somebody new, who has a password and nothing else."""
+    name = f"person{next(NUMBERS)}"
+    email = f"{name}@example.org"
+    stack.manage(
+        *("createsuperuser", "--noinput", "--username", name, "--email", email),
+        extra={"DJANGO_SUPERUSER_PASSWORD": stack.password},
+    )
+    stack.token = stack.manage("create_token", name).strip()
+    return name
+
+
+@pytest.fixture
 def person(chromium: Browser, stack: LocalStack) -> Iterator[Tab]:
-    """A window of somebody who has a password and nothing else."""
+    """A window in which nobody is signed in."""
     with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
         tab = Tab(context, stack.url)
         tab.page.set_default_timeout(30_000)
@@ -49,15 +64,14 @@ def person(chromium: Browser, stack: LocalStack) -> Iterator[Tab]:
         assert tab.complaints == []
 
 
-def sign_in(tab: Tab, stack: LocalStack) -> Page:
+def sign_in(tab: Tab, stack: LocalStack, user: str) -> Page:
     page = tab.go("/")
-    page.get_by_label("User name").fill("demo")
+    page.get_by_label("User name").fill(user)
     page.get_by_label("Password").fill(stack.password)
     page.get_by_role("button", name="Sign in").click()
-    if page.get_by_label("API key").count():
-        page.get_by_label("API key").fill(stack.sandbox_key)
-        page.get_by_role("button", name="Check and save").click()
-        expect(page.get_by_text("The Lambda key works and is sealed.")).to_be_visible()
+    page.get_by_label("API key").fill(stack.sandbox_key)
+    page.get_by_role("button", name="Check and save").click()
+    expect(page.get_by_text("The Lambda key works and is sealed.")).to_be_visible()
     return page
 
 
@@ -123,9 +137,9 @@ def live_machines(stack: LocalStack) -> list[dict[str, Any]]:
 
 
 def test_a_new_user_goes_from_the_first_sign_in_to_the_adapter_through_the_wizard(
-    person: Tab, stack: LocalStack, tmp_path: Path
+    person: Tab, stack: LocalStack, user: str, tmp_path: Path
 ) -> None:
-    page = sign_in(person, stack)
+    page = sign_in(person, stack, user)
     page.get_by_role("button", name="Take the sample").click()
     page.wait_for_url(re.compile("/data/"))
     fill_wizard(page)
@@ -147,9 +161,11 @@ def test_a_new_user_goes_from_the_first_sign_in_to_the_adapter_through_the_wizar
 
 
 @pytest.mark.full
-def test_the_same_way_works_without_scripts(chromium: Browser, stack: LocalStack) -> None:
+def test_the_same_way_works_without_scripts(
+    chromium: Browser, stack: LocalStack, user: str
+) -> None:
     with chromium.new_context(java_script_enabled=False) as context:
-        page = sign_in(Tab(context, stack.url), stack)
+        page = sign_in(Tab(context, stack.url), stack, user)
         page.goto(f"{stack.url}/new/")
         fill_wizard(page)
         start(page)
@@ -163,8 +179,10 @@ def test_the_same_way_works_without_scripts(chromium: Browser, stack: LocalStack
 
 
 @pytest.mark.full
-def test_F1_two_tabs_lose_nothing_and_start_one_run(person: Tab, stack: LocalStack) -> None:
-    page = sign_in(person, stack)
+def test_F1_two_tabs_lose_nothing_and_start_one_run(
+    person: Tab, stack: LocalStack, user: str
+) -> None:
+    page = sign_in(person, stack, user)
     page.goto(f"{stack.url}/new/")
     fill_wizard(page)
     review = page.url
@@ -194,9 +212,9 @@ def test_F1_two_tabs_lose_nothing_and_start_one_run(person: Tab, stack: LocalSta
 
 @pytest.mark.full
 def test_F24_a_run_is_cancelled_from_its_page_and_says_what_is_lost(
-    person: Tab, stack: LocalStack
+    person: Tab, stack: LocalStack, user: str
 ) -> None:
-    page = sign_in(person, stack)
+    page = sign_in(person, stack, user)
     page.goto(f"{stack.url}/new/")
     fill_wizard(page, steps=5000)
     start(page)
@@ -214,12 +232,12 @@ def test_F24_a_run_is_cancelled_from_its_page_and_says_what_is_lost(
 
 @pytest.mark.full
 def test_F7_data_with_errors_holds_the_wizard_and_says_where(
-    person: Tab, stack: LocalStack, tmp_path: Path
+    person: Tab, stack: LocalStack, user: str, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.jsonl"
     good = builders.json_lines(builders.chat_rows())
     bad.write_bytes(good + b'{"messages": [{"role": "user"\n')
-    page = sign_in(person, stack)
+    page = sign_in(person, stack, user)
     page.goto(f"{stack.url}/new/")
     page.get_by_label("Drop a file here").set_input_files(bad)
     page.get_by_role("button", name="Upload and check").click()
@@ -238,8 +256,10 @@ def test_F7_data_with_errors_holds_the_wizard_and_says_where(
 
 
 @pytest.mark.full
-def test_F6_a_budget_too_small_names_one_that_passes(person: Tab, stack: LocalStack) -> None:
-    page = sign_in(person, stack)
+def test_F6_a_budget_too_small_names_one_that_passes(
+    person: Tab, stack: LocalStack, user: str
+) -> None:
+    page = sign_in(person, stack, user)
     page.goto(f"{stack.url}/new/")
     fill_wizard(page)
     page.goto(page.url.replace("/review/", "/hardware/"))
@@ -256,9 +276,9 @@ def test_F6_a_budget_too_small_names_one_that_passes(person: Tab, stack: LocalSt
 
 @pytest.mark.full
 def test_F13_capacity_that_is_refused_is_waited_for_and_then_trains(
-    person: Tab, stack: LocalStack
+    person: Tab, stack: LocalStack, user: str
 ) -> None:
-    page = sign_in(person, stack)
+    page = sign_in(person, stack, user)
     page.goto(f"{stack.url}/new/")
     fill_wizard(page)
     stack.control("POST", "faults", json={"on": "launch", "kind": "capacity", "times": None})
