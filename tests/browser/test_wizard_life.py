@@ -189,7 +189,7 @@ def test_F1_two_tabs_lose_nothing_and_start_one_run(
     other = person.context.new_page()
     other.goto(review.replace("/review/", "/training/"))
     page.goto(review.replace("/review/", "/data/"))
-    page.get_by_label("None", exact=False).last.check()
+    page.get_by_label("Nothing").check()
     other.get_by_label("Max length, in tokens").fill("128")
     seen = page.get_by_label("I have seen the warnings")
     if seen.count():
