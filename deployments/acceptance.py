@@ -43,11 +43,7 @@ def check_budget(budget: Decimal, offer: Offer) -> None:
         seconds=settings.TIMING.expected_boot_seconds,
         quantum_seconds=quantum_seconds,
     )
-    least = costs.cents_up(
-        reserve
-        + boot
-        + costs.rent(offer.hourly_price_usd, seconds=1, quantum_seconds=quantum_seconds)
-    )
+    least = least_budget(offer)
     if budget < least:
         raise InvalidInputError(
             f"A budget of {budget} USD is too small: at {offer.hourly_price_usd:.2f} USD an hour "
@@ -57,6 +53,18 @@ def check_budget(budget: Decimal, offer: Offer) -> None:
             param="budget_limit",
             code="E_BUDGET",
         )
+
+
+def least_budget(offer: Offer) -> Decimal:
+    """Return the smallest budget that is taken for an offer (F6): boot, a moment, and landing."""
+    quantum_seconds = clouds.capabilities(offer.platform).billing_quantum_seconds
+    price = offer.hourly_price_usd
+    seconds = settings.TIMING.expected_boot_seconds
+    return costs.cents_up(
+        costs.reserve(price, timing=settings.TIMING, quantum_seconds=quantum_seconds)
+        + costs.rent(price, seconds=seconds, quantum_seconds=quantum_seconds)
+        + costs.rent(price, seconds=1, quantum_seconds=quantum_seconds)
+    )
 
 
 def budget_pays(budget: Decimal, offer: Offer) -> bool:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from core.errors import InvalidInputError
-from deployments import clouds, drafts
+from deployments import acceptance, clouds, drafts
 from deployments.acceptance import check_budget
 from deployments.forecasts import OfferForecast
 from deployments.models import Draft
@@ -219,11 +219,12 @@ class HardwareForm(PlainForm):
     def _hints(self) -> None:
         if self.picked is None:
             return
-        suggested = offers_table.suggestion(self.picked)
+        suggested = suggestion(self.picked)
         hourly = self.picked.offer.hourly_price_usd
         if suggested is not None:
-            hint = f"Suggested: twice the high estimate, {usd(suggested)}"
-            self.fields["budget_limit"].help_text = hint
+            twice = suggested == offers_table.twice_the_high(self.picked)
+            why = "twice the high estimate" if twice else "the least that boots and lands safely"
+            self.fields["budget_limit"].help_text = f"Suggested: {why}, {usd(suggested)}"
         self.fields["keep_on_failure_minutes"].help_text = budget_words.keeping(10, hourly=hourly)
 
 
@@ -265,7 +266,7 @@ def initial(draft: Draft, look: Look) -> dict[str, Any]:
     values = draft.values
     show = values.get("show") or {}
     picked = _picked(draft, look)
-    suggested = offers_table.suggestion(picked)
+    suggested = suggestion(picked)
     hours = budget_words.suggested_hours(picked.seconds if picked else None)
     limits = fallback_limits(picked) if picked else []
     fallback = values.get("fallback_total_limit", str(limits[0]) if limits else "")
@@ -351,3 +352,11 @@ def _buys(form: HardwareForm, picked: OfferForecast | None) -> str:
     if amount is None or picked is None:
         return ""
     return budget_words.buys(amount, hourly=picked.offer.hourly_price_usd)
+
+
+def suggestion(picked: OfferForecast | None) -> Decimal | None:
+    """Return a budget that leaves room for a wrong guess, and that is taken (F6)."""
+    twice = offers_table.twice_the_high(picked)
+    if picked is None or twice is None:
+        return None
+    return max(twice, acceptance.least_budget(picked.offer))

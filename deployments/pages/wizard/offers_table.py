@@ -343,8 +343,8 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def suggestion(forecast: OfferForecast | None) -> Decimal | None:
-    """Return twice the high estimate, a budget that leaves room for a wrong guess."""
+def twice_the_high(forecast: OfferForecast | None) -> Decimal | None:
+    """Return twice the high estimate; None while there is none."""
     return None if forecast is None or forecast.cost_usd is None else 2 * forecast.cost_usd.high
 
 

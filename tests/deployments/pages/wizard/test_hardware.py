@@ -1,6 +1,8 @@
 """Hardware and budget: the offers by total, what is kept in the draft, and what is refused."""
 
 import re
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,8 +11,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
+from deployments import acceptance
 from deployments.models import Draft
+from deployments.pages.wizard import hardware, likely
 from deployments.pages.wizard.offers_table import TIMES
 from tests.deployments.api.conftest import BASE_URL
 from tests.deployments.pages.wizard.market import again, ready_draft
@@ -275,3 +280,17 @@ def test_more_offers_cost_no_more_queries(
         reader.get(address(draft))
 
     assert len(captured) <= 22
+
+
+def test_F6_what_is_suggested_is_taken_however_little_the_run_will_likely_cost(
+    draft: Draft, settings: Settings
+) -> None:
+    found = [each for each in likely.look(draft).found if each.cost_usd is not None]
+    assert found
+    for each in found:
+        acceptance.check_budget(hardware.suggestion(each) or Decimal(0), each.offer)
+
+    # Booting alone is now dearer than twice the run.
+    settings.TIMING = replace(settings.TIMING, expected_boot_seconds=360_000)
+    for each in found:
+        assert hardware.suggestion(each) == acceptance.least_budget(each.offer)
