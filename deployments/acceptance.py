@@ -69,8 +69,4 @@ def least_budget(offer: Offer) -> Decimal:
 
 def budget_pays(budget: Decimal, offer: Offer) -> bool:
     """Say whether a budget pays for more than booting and ending (F6)."""
-    try:
-        check_budget(budget, offer)
-    except InvalidInputError:
-        return False
-    return True
+    return budget >= least_budget(offer)

@@ -22,14 +22,13 @@ from deployments.models import CloudSnapshot, Deployment, Machine, Stray, Worker
 from deployments.models.deployments import LIVING
 from deployments.overview import MAY_LIVE
 from deployments.pages.machine_facts import CONFIRMED_FOR_SECONDS
-from deployments.pages.problems import KEY_TROUBLE
+from deployments.pages.problems import OUT_OF_REACH
 from deployments.pages.zone import zone_words
 from deployments.providers import PROVIDERS
 from deployments.templatetags.wording import counted, duration, moment, usd
 
 # F9: how long the worker may be silent before the pages say so.
 WORKER_SILENT_AFTER = timedelta(seconds=60)
-OUT_OF_REACH = KEY_TROUBLE | {"E_CANNOT_END"}
 
 APP = "deployments"
 # The part of the site that an address belongs to, by its name.
