@@ -20,6 +20,8 @@ METHOD_WORDS = {
     "dpo": "Prefer one answer over another (DPO)",
     "orpo": "Teach and prefer at once (ORPO)",
 }
+# Said before money is spent: such a run would end when the machine asks for the model.
+GATED = "gated: this version sends no Hub token, so a machine cannot fetch it"
 PHASE_TONES = {"Train": "done", "End and prove": "ok"}
 SHOWN_SETTINGS = {
     "lora_r": "LoRA rank",
@@ -120,7 +122,7 @@ def leaving(draft: Draft, *, cloud: str, calls_back: bool) -> tuple[Leaving, ...
             "Goes to the rented machine",
             f"{rows}, the settings, the training script{token}.{extra}{fetched}",
         ),
-        Leaving("box-arrow-in-down", "Comes back", "Metrics, logs, checkpoints and the adapter."),
+        Leaving("box-arrow-in-down", "Comes back", "Metrics, logs and the adapter."),
         Leaving(
             "shield-check",
             "Never leaves this server",
@@ -164,7 +166,7 @@ def _model(draft: Draft) -> Line:
         parts.append("size not known, so no estimate")
     if known is not None:
         parts.append(known.licence)
-        parts.append("gated: the Hub must have granted you access" if known.is_gated else "open")
+        parts.append(GATED if known.is_gated else "open")
     if name.startswith(base_models.LOCAL):
         parts.append("from a folder of this server")
     return Line("Model", summary.model_label(name), " · ".join(parts), "model")

@@ -141,7 +141,7 @@ ADVANCED = (
         "Checkpoint every so many steps",
         "Empty: about ten times in the run.",
         "empty",
-        "Each takes a few seconds and is copied home.",
+        "Each takes a few seconds and stays on the machine.",
     ),
 )
 EVAL_STEPS = SettingWords(
