@@ -3,8 +3,9 @@
 ``Draft.values``, every key optional, written by the step that owns it: ``method``; ``base_model``;
 ``preset`` and ``hyperparameters`` (what differs from the preset); ``eval`` (``share``, ``steps``);
 ``warnings_seen`` (finding codes); ``machine`` {platform, instance_type, region, hourly};
-``max_hourly_price``; ``fallback_total_limit``; ``wait_for`` [{platform, instance_type, region}];
-``wait_for_capacity_minutes``; ``budget_limit``; ``max_hours``; ``keep_on_failure_minutes``.
+``show`` (which offers are listed); ``max_hourly_price``; ``fallback_total_limit``;
+``wait_for`` [{platform, instance_type, region}]; ``wait_for_capacity_minutes``;
+``budget_limit``; ``max_hours``; ``keep_on_failure_minutes``.
 """
 
 from collections.abc import Callable, Mapping
