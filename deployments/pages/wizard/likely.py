@@ -144,13 +144,13 @@ def summary_with(draft: Draft, forecast: OfferForecast | None) -> Summary:
     if forecast is None:
         return card
     offer = forecast.offer
-    pairs = (*(pair for pair in card.pairs if pair.label not in ("Machine", "Where", "GPU")),)
     machine = (
         Pair("GPU", f"{offers_table.gpu_words(offer)}, {offer.vram_gib} GB"),
         Pair("Where", offers_table.where_words(offer)),
     )
-    budget = tuple(pair for pair in pairs if pair.label == "Budget")
-    rest = tuple(pair for pair in pairs if pair.label != "Budget")
+    budget = tuple(pair for pair in card.pairs if pair.label == "Budget")
+    replaced = ("Machine", "Where", "GPU", "Budget")
+    rest = tuple(pair for pair in card.pairs if pair.label not in replaced)
     time = range_words.time(forecast.seconds)
     return replace(
         card,
