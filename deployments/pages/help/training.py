@@ -52,6 +52,15 @@ RUNNING = (
         "were trained on.",
     ),
     Entry(
+        "E_CHECKPOINT",
+        "The checkpoint to go on from is not whole",
+        "The run was to go on from a checkpoint, and on the machine a file of it is missing or "
+        "is not what was saved.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Go on from another checkpoint of the run, or train it anew.",
+    ),
+    Entry(
         "E_TRAINING",
         "Training ended with an error",
         "The training program stopped with an error that has no code of its own.",

@@ -11,14 +11,16 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Collection, Iterator
 
 from agent_failures import RunFailedError
 
-# Never pickles: training_args.bin, optimizer.pt and their like stay where they are.
+# What an adapter may hold. Never pickles, such as training_args.bin and optimizer.pt.
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".jinja", ".txt", ".md"})
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+# Safe files of a checkpoint that are no part of its adapter.
+OF_A_CHECKPOINT = frozenset({"trainer_state.json", "manifest.json"})
 MAX_HEADER_BYTES = 100_000_000
 CHUNK_BYTES = 16 * 1024 * 1024
 # Bytes of a number, and which of its bits are all set when it is not finite. Little-endian.
@@ -136,8 +138,8 @@ def rescue(output: Path, *, base_model: str, revision: str | None = None) -> Pat
         part = output / "adapter.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        for path in _safe_files(checkpoint):
-            if path.name != "trainer_state.json":
+        for path in _files(checkpoint, SAFE_SUFFIXES):
+            if path.name not in OF_A_CHECKPOINT:
                 shutil.copy2(path, part / path.name)
         clean(part, base_model=base_model, revision=revision)
         put_in_place(part, output / "adapter")
@@ -147,28 +149,35 @@ def rescue(output: Path, *, base_model: str, revision: str | None = None) -> Pat
 
 def put_in_place(part: Path, target: Path) -> None:
     """Make a finished folder durable under its name (F51): flush its files, then rename it."""
-    for path in part.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    for path in [*part.iterdir(), part]:
+        _flush(path)
     shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
+    _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def listed(folder: Path, *, below: Path) -> list[dict[str, Any]]:
-    """Return name (relative to ``below``), size and sha256 of each safe file, weights first."""
-    return [
-        {
-            "name": path.relative_to(below).as_posix(),
-            "size": path.stat().st_size,
-            "sha256": _sha256(path),
-        }
-        for path in _safe_files(folder)
-    ]
+def listed(
+    folder: Path, *, below: Path, suffixes: Collection[str] = SAFE_SUFFIXES
+) -> list[dict[str, Any]]:
+    """Describe each file with one of these suffixes, weights first."""
+    return [described(path, below=below) for path in _files(folder, suffixes)]
+
+
+def described(path: Path, *, below: Path) -> dict[str, Any]:
+    """Return a file's name (relative to ``below``), size and sha256."""
+    return {
+        "name": path.relative_to(below).as_posix(),
+        "size": path.stat().st_size,
+        "sha256": _sha256(path),
+    }
 
 
 def write_manifest(path: Path, files: list[dict[str, Any]]) -> None:
@@ -181,11 +190,11 @@ def write_manifest(path: Path, files: list[dict[str, Any]]) -> None:
     part.replace(path)
 
 
-def _safe_files(folder: Path) -> list[Path]:
+def _files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     files = [
         path
         for path in folder.iterdir()
-        if path.is_file() and not path.is_symlink() and path.suffix in SAFE_SUFFIXES
+        if path.is_file() and not path.is_symlink() and path.suffix in suffixes
     ]
     first = {WEIGHTS: 0, CONFIG: 1}
     return sorted(files, key=lambda path: (first.get(path.name, 2), path.name))

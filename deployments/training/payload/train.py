@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import adapter_files
+import checkpoint_files
 import train_checks
 from agent_failures import STOPPED, RunFailedError, failure
 from payload_events import run_and_classify, say
@@ -110,7 +111,7 @@ def make_arguments(job, settings, *, precision, rows, evaluate, assistant_only, 
     every = train_checks.steps_between_evaluations(total, asked=job["recipe"]["eval"]["steps"])
     on_cpu = precision["use_cpu"]
     return SFTConfig(
-        output_dir=str(OUTPUT),
+        output_dir=str(OUTPUT / checkpoint_files.UNFINISHED),
         max_steps=settings["max_steps"] or -1,
         num_train_epochs=settings["num_train_epochs"],
         per_device_train_batch_size=settings["per_device_train_batch_size"],
@@ -135,7 +136,6 @@ def make_arguments(job, settings, *, precision, rows, evaluate, assistant_only, 
         eval_on_start=evaluate and not adapter_files.checkpoints(OUTPUT),
         save_strategy="steps",
         save_steps=settings["save_steps"] or every,
-        save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
         push_to_hub=False,
@@ -245,11 +245,13 @@ def run(trainer, callback) -> bool:
     """Train, from the last checkpoint if there is one; return whether a stop ended it early."""
     from train_callbacks import StopInEvaluationError
 
-    found = adapter_files.checkpoints(OUTPUT)
+    found = last_checkpoint(callback.job)
     if found:
-        say("info", f"Going on from {found[0].name}.")
+        say("info", f"Going on from {found.name}.")
+    # A half-written one of an earlier try.
+    shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
     try:
-        trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
+        trainer.train(resume_from_checkpoint=str(found) if found else None)
         if callback.stop_file.exists() and trainer.state.global_step < trainer.state.max_steps:
             return True
         wanted = trainer.args.eval_strategy != "no"
@@ -258,6 +260,20 @@ def run(trainer, callback) -> bool:
     except StopInEvaluationError:
         return trainer.state.global_step < trainer.state.max_steps
     return False
+
+
+def last_checkpoint(job):
+    """Return the newest whole checkpoint, None if there is none and the job names none either."""
+    whole = filter(checkpoint_files.is_whole, adapter_files.checkpoints(OUTPUT))
+    found = next(whole, None)
+    if found is None and job.get("resume_from"):
+        raise RunFailedError(
+            "E_CHECKPOINT",
+            f"{job['resume_from']} was to be gone on from, and is not whole on the machine.",
+            remedy="Start the run again, or go on from another checkpoint.",
+            retryable=True,
+        )
+    return found
 
 
 def save_adapter(trainer, callback) -> None:

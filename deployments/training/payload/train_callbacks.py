@@ -6,11 +6,12 @@ import math
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Iterable, List, Mapping
 
 from transformers import TrainerCallback
 
 import adapter_files
+import checkpoint_files
 from agent_failures import failure
 from payload_events import say, tell
 
@@ -36,6 +37,19 @@ def metric_name(key: str) -> str | None:
     return _RENAMED.get(key, "train/" + key)
 
 
+def tokens_counted(log_history: Iterable[Mapping[str, Any]]) -> float:
+    """Return the tokens of all that was trained before: each resumed part counts from 0 again."""
+    before = newest = 0.0
+    for entry in log_history:
+        told = entry.get("num_tokens")
+        if not isinstance(told, (int, float)):
+            continue
+        if told < newest:
+            before += newest
+        newest = float(told)
+    return before + newest
+
+
 class RunCallback(TrainerCallback):  # type: ignore[misc]
     """Trainer's events on one side, the agent's pipe and control files on the other."""
 
@@ -53,6 +67,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self.output = output
         self.stop_file = control / "stop"
         self.save_file = control / "save"
+        self.held_file = control / "held"
         self.base_model = base_model
         self.revision = revision
         # In fp16 the first gradients overflow on purpose: that is how the scale is found.
@@ -65,8 +80,10 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self._guard_bytes = DISK_GUARD_BYTES if guard is None else int(guard)
         self._paused_saving = False
         self._counted: tuple[float, float] | None = None
+        self._tokens_before = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tokens_before = tokens_counted(state.log_history)
         self._tell_progress(state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -100,6 +117,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         if "eval/loss" in values:
             self.evaluated_at = state.global_step
         if TOKENS in values:
+            values[TOKENS] += self._tokens_before
             values.update(self._speed(values[TOKENS]))
         tell("metrics", values=values, **_progress(state))
         self._told_progress_at = time.monotonic()
@@ -122,17 +140,26 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         return {SPEED: (tokens - before[0]) / (self._counted[1] - before[1])}
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        folder = self.output / f"checkpoint-{state.global_step}"
-        adapter_files.clean(folder, base_model=self.base_model, revision=self.revision)
-        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        part = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        adapter_files.clean(part, base_model=self.base_model, revision=self.revision)
+        files = checkpoint_files.finish(part, self.output)
+        checkpoint_files.prune(self.output, held=self._held())
+        size = sum(int(file["size"]) for file in files)
         tell(
             "checkpoint",
             step=state.global_step,
-            path=f"output/{folder.name}",
+            path=f"output/{part.name}",
             size_bytes=size,
-            files=adapter_files.listed(folder, below=self.output),
+            files=files,
         )
         say("info", f"Saved checkpoint {state.global_step}, {size / 1e6:.1f} MB.")
+
+    def _held(self) -> List[str]:
+        """Return the names of checkpoints that are being brought home just now."""
+        try:
+            return self.held_file.read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            return []
 
     def _tell_progress(self, state: Any) -> None:
         self._told_progress_at = time.monotonic()

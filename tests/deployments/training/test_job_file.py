@@ -22,6 +22,7 @@ AGENT_FILES = (
     "agent_push.py",
     "agent_watch.py",
     "adapter_files.py",
+    "checkpoint_files.py",
 )
 
 

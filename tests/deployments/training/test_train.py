@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import checkpoint_files
 from deployments.lifecycle.collecting import ALLOWED_NAME, check_safetensors
 from tests.deployments.training.runs import Run, training_machine
 from tests.trainer import sample_model, trainer_python
@@ -100,9 +101,14 @@ def check_checkpoints(run: Run) -> None:
         "checkpoint-40/adapter_model.safetensors",
         "checkpoint-40/adapter_config.json",
     ]
-    assert not any(name.endswith((".pt", ".bin", ".pth", "README.md")) for name in names)
-    kept = sorted(path.name for path in (run.folder / "output").glob("checkpoint-*"))
-    assert kept == ["checkpoint-36", "checkpoint-40"]
+    assert names[-1] == "checkpoint-40/manifest.json"
+    assert {"optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"} < {
+        Path(name).name for name in names
+    }
+    assert not any(name.endswith((".bin", "README.md")) for name in names)
+    kept = sorted(path for path in (run.folder / "output").glob("checkpoint-*"))
+    assert [path.name for path in kept] == ["checkpoint-36", "checkpoint-40"]
+    assert all(checkpoint_files.is_whole(path) for path in kept)
 
 
 def check_adapter(run: Run) -> None:
