@@ -166,7 +166,11 @@ class Cloud:
             "ip_late": machine.show_address,
             "ip_changes": machine.change_address,
             "ssh_refused": machine.open_ssh,
+            "gpu_lost": machine.lose_gpu,
+            "reboot": lambda: self.restart(machine),
         }
+        if machine.script.has("signal"):
+            self._start(machine.meet_signal())
         for kind, act in acts.items():
             if not machine.script.has(kind):
                 continue

@@ -11,13 +11,15 @@ Stage = Literal[
     # One HTTP call, in this order.
     "delay_before", "before", "capacity", "order", "list", "terminate", "delay_after", "after",
     # The life of the machine that a launch starts; each stage is a matter of its own.
-    "boot", "listing", "address", "ssh_start", "host_key", "gpu", "stand_in", "disk",
+    "boot", "listing", "address", "ssh_start", "host_key", "gpu", "stand_in", "disk", "install",
+    "reboot", "process",
     # A connection, a command.
     "ssh", "exec",
 ]  # fmt: skip
 
 LIFE_STAGES: tuple[Stage, ...] = (
-    "boot", "listing", "address", "ssh_start", "host_key", "gpu", "stand_in", "disk",
+    "boot", "listing", "address", "ssh_start", "host_key", "gpu", "stand_in", "disk", "install",
+    "reboot", "process",
 )  # fmt: skip
 
 CALLS = (
@@ -143,6 +145,12 @@ KINDS: Mapping[str, Kind] = {
         "nvidia-smi shows the GPUs of another type (F32)", "gpu", instance_type="gpu_1x_rtx6000"
     ),
     "gpu_fails": _launched("nvidia-smi finds no driver and exits with 9 (F31)", "gpu"),
+    "gpu_lost": _launched(
+        "nvidia-smi says some seconds after ``active`` that the GPU is lost, and exits with 15 "
+        "(F46)",
+        "gpu",
+        seconds=0.0,
+    ),
     "no_stand_in": _launched(
         "The image does not declare that a CPU stands in for its GPU, so the GPU is looked for "
         "(F31)",
@@ -153,6 +161,27 @@ KINDS: Mapping[str, Kind] = {
         "space than that (F35)",
         "disk",
         bytes=0,
+    ),
+    "install_fails": _launched(
+        "The packages that training needs are missing and cannot be fetched, ``tries`` times, null "
+        "for ever (F33)",
+        "install",
+        tries=None,
+    ),
+    "reboot": _launched(
+        "Reboots by itself some seconds after ``active``: processes end, files and address stay, "
+        "SSH is away as long as a boot takes (F52)",
+        "reboot",
+        seconds=0.0,
+    ),
+    "signal": _launched(
+        "The first process with the argument ``process`` gets ``signal`` some seconds after it was "
+        "seen; dmesg then shows ``kernel_says`` (F43, F44, F46, F51)",
+        "process",
+        process="train.py",
+        signal="KILL",
+        kernel_says="",
+        seconds=0.0,
     ),
     "ssh_reset": _connection("The connection is reset before a word is said (F29)"),
     "ssh_hang": _connection("The connection is taken and never answered (F29)"),

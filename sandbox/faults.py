@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from sandbox.catalogue import INSTANCE_TYPES, REGIONS
 from sandbox.fault_kinds import KINDS, SSH, Stage
 
-NUMBERS = ("seconds", "bytes", "bytes_per_second", "keep")
+SIGNALS = ("KILL", "STOP", "CONT", "TERM", "INT", "HUP", "SEGV", "ABRT", "BUS")
+NUMBERS = ("seconds", "bytes", "bytes_per_second", "keep", "tries")
 
 
 class FaultError(Exception):
@@ -180,8 +181,11 @@ def _check_names(values: Mapping[str, Any]) -> None:
         raise FaultError(f"There is no region {values['region']}.")
     if not isinstance(values.get("machine"), str | None):
         raise FaultError("machine must be a machine's name, or null for any.")
-    if not isinstance(values.get("contains", ""), str):
-        raise FaultError("contains must be a text.")
+    for name in ("contains", "process", "kernel_says"):
+        if not isinstance(values.get(name, ""), str):
+            raise FaultError(f"{name} must be a text.")
+    if values.get("signal", "KILL") not in SIGNALS:
+        raise FaultError(f"signal must be one of {', '.join(SIGNALS)}.")
 
 
 def _number(name: str, value: object) -> float:

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,29 @@ NO_DRIVER = (
     "the latest NVIDIA driver is installed and running."
 )
 NO_DRIVER_STATUS = 9
+# What it says when a card has fallen off the bus (written from memory), with status 15.
+GPU_LOST = (
+    "Unable to determine the device handle for GPU0: 0000:06:00.0: GPU is lost.  Reboot the system "
+    "to recover this GPU"
+)
+GPU_LOST_STATUS = 15
+# A python3 without the trainer's packages, on a machine that cannot fetch them.
+INSTALL_FAILS = """\
+#!/bin/sh
+# A fault of the sandbox.
+left=$(cat {counter})
+if [ "$left" != 0 ]; then
+    case "${{1:-}}" in
+    -) echo "python3 lacks: torch, transformers" >&2; exit 1 ;;
+    -m)
+        [ "$left" = ever ] || echo $((left - 1)) > {counter}
+        echo "ERROR: Could not install packages due to an OSError: HTTPSConnectionPool: Max \
+retries exceeded (Temporary failure in name resolution)"
+        exit 1 ;;
+    esac
+fi
+exec {python} "$@"
+"""
 # Read by every Python at its start, when it lies on PYTHONPATH.
 FULL_DISK = """\"\"\"The disk of this machine is said to be full: a fault of the sandbox.\"\"\"
 import shutil
@@ -60,6 +84,11 @@ class MachineFiles:
         return self.folder / "python-faults"
 
     @property
+    def kernel_log(self) -> Path:
+        """Return the file that dmesg shows."""
+        return self.folder / "kernel.log"
+
+    @property
     def gpus(self) -> Path:
         return self.folder / "gpus.json"
 
@@ -81,8 +110,9 @@ def write_image(
             FULL_DISK.format(free_bytes=script.disk_bytes), encoding="utf-8"
         )
     _write_nvidia_smi(files, shown=script.shown_type(instance_type), script=script)
-    # A link would not do: a virtual environment is found by the path that its python is called by.
-    _write_program(files.programs / "python3", [str(image_python)])
+    files.kernel_log.touch(mode=0o600)
+    _write_program(files.programs / "dmesg", ["cat", str(files.kernel_log)], passes_arguments=False)
+    _write_python(files, image_python=image_python, script=script)
 
 
 def _write_nvidia_smi(files: MachineFiles, *, shown: InstanceType, script: LifeScript) -> None:
@@ -95,12 +125,42 @@ def _write_nvidia_smi(files: MachineFiles, *, shown: InstanceType, script: LifeS
     )
     files.gpus.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     if script.has("gpu_fails"):
-        says = f"echo {shlex.quote(NO_DRIVER)}; exit {NO_DRIVER_STATUS}"
-        _write_program(files.programs / "nvidia-smi", ["/bin/sh", "-c", says])
+        _write_failing_nvidia_smi(files, says=NO_DRIVER, status=NO_DRIVER_STATUS)
         return
     # -I and -S: no site packages and no user settings, so that the stub starts quickly.
     stub = [sys.executable, "-I", "-S", nvidia_smi.__file__, str(files.gpus)]
     _write_program(files.programs / "nvidia-smi", stub)
+
+
+def lose_gpu(files: MachineFiles) -> None:
+    """Let nvidia-smi say from now on that the GPU is lost."""
+    _write_failing_nvidia_smi(files, says=GPU_LOST, status=GPU_LOST_STATUS)
+
+
+def note_in_kernel_log(files: MachineFiles, line: str) -> None:
+    """Add a line to what dmesg shows, with the seconds since the boot of this computer."""
+    with files.kernel_log.open("a", encoding="utf-8") as log:
+        log.write(f"[{time.monotonic():12.6f}] {line}\n")
+
+
+def _write_failing_nvidia_smi(files: MachineFiles, *, says: str, status: int) -> None:
+    command = ["/bin/sh", "-c", f"echo {shlex.quote(says)}; exit {status}"]
+    _write_program(files.programs / "nvidia-smi", command)
+
+
+def _write_python(files: MachineFiles, *, image_python: Path, script: LifeScript) -> None:
+    program = files.programs / "python3"
+    if not script.has("install_fails"):
+        # A link would not do: a virtual environment is found by the path its python is called by.
+        _write_program(program, [str(image_python)])
+        return
+    counter = files.folder / "install-fails"
+    tries = script.faults["install_fails"]["tries"]
+    counter.write_text("ever" if tries is None else str(int(tries)), encoding="utf-8")
+    text = INSTALL_FAILS.format(
+        counter=shlex.quote(str(counter)), python=shlex.quote(str(image_python))
+    )
+    _write_script(program, text)
 
 
 def shell_environment(files: MachineFiles, *, user: str) -> dict[str, str]:
@@ -119,6 +179,14 @@ def shell_environment(files: MachineFiles, *, user: str) -> dict[str, str]:
     }
 
 
-def _write_program(path: Path, command: list[str]) -> None:
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
-    path.chmod(0o700)
+def _write_program(path: Path, command: list[str], *, passes_arguments: bool = True) -> None:
+    arguments = ' "$@"' if passes_arguments else ""
+    _write_script(path, f"#!/bin/sh\nexec {shlex.join(command)}{arguments}\n")
+
+
+def _write_script(path: Path, text: str) -> None:
+    """Write a program whole at once: somebody may be running the one that it replaces."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.chmod(0o700)
+    part.replace(path)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import secrets
 import shutil
+import signal
 import socket
 import time
 from dataclasses import dataclass, replace
@@ -15,15 +16,17 @@ import asyncssh
 from sandbox.catalogue import InstanceType
 from sandbox.faults import FaultBook
 from sandbox.file_systems import FileSystem
-from sandbox.image import MachineFiles, write_image
+from sandbox.image import MachineFiles, lose_gpu, note_in_kernel_log, write_image
 from sandbox.ledger import iso
 from sandbox.life_script import LifeScript
-from sandbox.processes import end_processes
+from sandbox.processes import end_processes, process_with, send_signal
 from sandbox.sftp import Disk
 from sandbox.ssh_server import SSH_PORT, SshServer
 from sandbox.user_data import read_user_data
 
 ADDRESS_TRIES = 100
+# How often a machine is searched for a process that a fault waits for.
+LOOK_SECONDS = 0.1
 
 
 class Status(StrEnum):
@@ -141,6 +144,23 @@ class Machine:
             self._close_ssh()
             self._socket = _bind(address)
         await end_processes(self.machine_id)
+
+    def lose_gpu(self) -> None:
+        lose_gpu(self._files)
+
+    async def meet_signal(self) -> None:
+        """Wait for the process that the script names and send it the script's signal."""
+        values = self.script.faults["signal"]
+        number = signal.Signals[f"SIG{values['signal']}"]
+        while (pid := process_with(self.machine_id, argument=values["process"])) is None:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self.is_live():
+                return
+        await asyncio.sleep(float(values["seconds"]))
+        if self.is_live():
+            if values["kernel_says"]:
+                note_in_kernel_log(self._files, values["kernel_says"])
+            send_signal(pid, number, machine_id=self.machine_id)
 
     def end(self) -> "asyncio.Task[None]":
         """Begin the end, once: connections, then every process, then the files."""

@@ -31,12 +31,19 @@ async def end_processes(machine_id: str) -> None:
     while empty_looks < EMPTY_LOOKS_NEEDED:
         pids = processes_by_machine().get(machine_id, [])
         for pid in pids:
-            _kill(pid, machine_id)
+            send_signal(pid, signal.SIGKILL, machine_id=machine_id)
         empty_looks = 0 if pids else empty_looks + 1
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-def _kill(pid: int, machine_id: str) -> None:
+def process_with(machine_id: str, *, argument: str) -> int | None:
+    """Return the id of a process of the machine that has this argument."""
+    pids = processes_by_machine().get(machine_id, [])
+    return next((pid for pid in pids if argument in _arguments(pid)), None)
+
+
+def send_signal(pid: int, number: signal.Signals, *, machine_id: str) -> None:
+    """Send a signal to a process, if it is still the machine's."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -44,11 +51,18 @@ def _kill(pid: int, machine_id: str) -> None:
     try:
         # Looked at again through the descriptor's process: the id may have passed to another.
         if _marker(pid) == machine_id:
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            signal.pidfd_send_signal(descriptor, number)
     except ProcessLookupError:
         pass
     finally:
         os.close(descriptor)
+
+
+def _arguments(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
 
 
 def _marker(pid: int) -> str | None:

@@ -175,6 +175,10 @@ class LocalStack:
                         os.kill(pid, signal.SIGKILL)
                 process.wait()
 
+    def is_running(self, name: str) -> bool:
+        """Whether that part (sandbox, web or worker) has not ended."""
+        return self._processes[name].poll() is None
+
     def ended(self) -> str:
         """Return the name of a part that ended by itself, else nothing."""
         return next((n for n, p in self._processes.items() if p.poll() is not None), "")
@@ -193,12 +197,14 @@ class LocalStack:
             raise StackError(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}")
         return done.stdout
 
-    def api(self, method: str, path: str, **options: Any) -> Any:
+    def api(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Any:
         """Call the REST API as the user and return the JSON; raises StackError with its words."""
         answer = requests.request(
             method,
             f"{self.url}/api/{path}",
-            headers={"Authorization": f"Bearer {self.token}"},
+            headers={"Authorization": f"Bearer {self.token}", **(headers or {})},
             timeout=60,
             allow_redirects=False,
             **options,

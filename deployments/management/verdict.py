@@ -44,16 +44,17 @@ def _checks(stack: LocalStack, deployment: dict[str, Any]) -> Iterator[Check]:
     error = deployment["error"]
     why = f" ({error['code']}: {error['message']})" if error else ""
     yield Check(deployment["status"] == "completed", f"run {deployment['status']}{why}")
-    yield _adapter(stack, deployment)
+    yield adapter_at_home(stack, deployment)
     yield _loss(stack, deployment)
     yield from (_gone(machine) for machine in deployment["machines"])
     ledger = stack.control("GET", "ledger")["entries"]
     live = [m for m in stack.control("GET", "machines")["machines"] if m["status"] != "terminated"]
     yield Check(not live, f"{len(live)} live machines in the sandbox's ledger")
-    yield _cost(deployment, ledger)
+    yield cost_agrees(deployment, ledger)
 
 
-def _adapter(stack: LocalStack, deployment: dict[str, Any]) -> Check:
+def adapter_at_home(stack: LocalStack, deployment: dict[str, Any]) -> Check:
+    """Check that the adapter is on disk as it was recorded, and is what the API hands out."""
     if not deployment["artifacts"]:
         return Check(ok=False, text="no adapter came home")
     artifact = deployment["artifacts"][0]
@@ -85,7 +86,8 @@ def _gone(machine: dict[str, Any]) -> Check:
     return Check(bool(gone), f"machine {machine['name']} gone at {gone}, proven by two lists")
 
 
-def _cost(deployment: dict[str, Any], ledger: list[dict[str, Any]]) -> Check:
+def cost_agrees(deployment: dict[str, Any], ledger: list[dict[str, Any]]) -> Check:
+    """Check the final cost against the cloud's bill for the deployment's machines (I8)."""
     ours = Decimal(deployment["cost"]["final"] or 0)
     theirs = sum((Decimal(row["cost_cents"]) for row in ledger), Decimal(0)) / 100
     rate = sum((Decimal(row["price_cents_per_hour"]) for row in ledger), Decimal(0)) / 100

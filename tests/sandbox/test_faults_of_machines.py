@@ -261,6 +261,8 @@ def test_one_launch_can_meet_faults_of_several_stages(client: Client) -> None:
         {"on": "ssh", "kind": "status"},
         {"on": "ssh", "kind": "ssh_cut", "machine": 5},
         {"on": "exec", "kind": "exec_unanswered", "contains": None},
+        {"on": "launch", "kind": "signal", "signal": "NONSENSE"},
+        {"on": "launch", "kind": "signal", "process": None},
     ],
 )
 def test_a_row_about_nothing_there_is_refused(client: Client, row: object) -> None:
