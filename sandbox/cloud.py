@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 
 from sandbox.audit import AuditLog
 from sandbox.catalogue import Catalogue
-from sandbox.faults import FaultBook
+from sandbox.faults import FaultBook, FaultError
 from sandbox.file_systems import FileSystemBook
 from sandbox.firewall import Firewall
 from sandbox.ledger import Ledger, LedgerEntry
@@ -157,9 +157,17 @@ class Cloud:
         machine.jupyter_token = secrets.token_hex(16)
         self._script_later(machine)
 
-    def _script_later(self, machine: Machine) -> None:
-        """Start what the script wants of an active machine some seconds later."""
-        acts: dict[str, Callable[[], None]] = {
+    def happen(self, machine: Machine, kind: str) -> None:
+        """Let something happen to an active machine now; raises FaultError."""
+        acts = self._acts(machine)
+        if kind not in acts:
+            raise FaultError(f"kind must be one of {', '.join(acts)}.")
+        if machine.is_live():
+            acts[kind]()
+
+    def _acts(self, machine: Machine) -> dict[str, Callable[[], None]]:
+        """Return what can happen to an active machine, by the kind of fault."""
+        return {
             "vanish": lambda: self.vanish(machine),
             "preempted": lambda: self._preempt(machine),
             "unhealthy_later": lambda: _set_status(machine, Status.UNHEALTHY),
@@ -169,9 +177,12 @@ class Cloud:
             "gpu_lost": machine.lose_gpu,
             "reboot": lambda: self.restart(machine),
         }
+
+    def _script_later(self, machine: Machine) -> None:
+        """Start what the script wants of an active machine some seconds later."""
         if machine.script.has("signal"):
             self._start(machine.meet_signal())
-        for kind, act in acts.items():
+        for kind, act in self._acts(machine).items():
             if not machine.script.has(kind):
                 continue
             seconds = machine.script.seconds(kind)

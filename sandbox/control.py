@@ -6,6 +6,7 @@ Every call but ``health`` needs the control key, as ``X-Sandbox-Control`` or as 
     GET  ledger                      {"quantum_seconds", "entries": [...], "total_cents"}
     GET  machines                    {"machines": [...]}, every one ever launched
     POST machines/ID/vanish          the machine is gone, without a word
+    POST machines/ID/happen          {"kind"}: that fault of an active machine, at once
     GET  requests                    {"requests": [...]}, what reached the API
     GET | POST | DELETE  faults      see faults.py; DELETE clears the script
     GET | POST  prices               {"instance_type", "price_cents_per_hour"}
@@ -24,6 +25,7 @@ from sandbox.auth import is_same_key, presented_key
 from sandbox.catalogue import CatalogueError
 from sandbox.cloud import Cloud
 from sandbox.faults import FaultError
+from sandbox.machines import Machine
 from sandbox.options import Settings
 from sandbox.processes import processes_by_machine
 
@@ -61,6 +63,7 @@ class Control:
             ("GET", "/ledger", self._ledger),
             ("GET", "/machines", self._machines),
             ("POST", "/machines/{id}/vanish", self._vanish),
+            ("POST", "/machines/{id}/happen", self._happen),
             ("GET", "/requests", self._requests),
             ("GET", "/faults", self._faults),
             ("POST", "/faults", self._add_fault),
@@ -101,11 +104,21 @@ class Control:
         )
 
     async def _vanish(self, request: web.Request) -> web.Response:
+        machine = self._found(request)
+        self._cloud.vanish(machine)
+        return web.json_response({"machine": {"id": machine.machine_id, "has_vanished": True}})
+
+    async def _happen(self, request: web.Request) -> web.Response:
+        kind = str((await _body(request)).get("kind"))
+        machine = self._found(request)
+        self._cloud.happen(machine, kind)
+        return web.json_response({"machine": {"id": machine.machine_id, "happened": kind}})
+
+    def _found(self, request: web.Request) -> Machine:
         machine_id = request.match_info["id"]
         for machine in self._cloud.machines():
             if machine.machine_id == machine_id:
-                self._cloud.vanish(machine)
-                return web.json_response({"machine": {"id": machine_id, "has_vanished": True}})
+                return machine
         raise ControlError(404, f"There is no machine {machine_id}.")
 
     async def _requests(self, request: web.Request) -> web.Response:

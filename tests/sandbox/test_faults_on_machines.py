@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
+import pytest
+import requests
 
 from tests.sandbox.client import Client, wait_until
 
@@ -58,6 +60,17 @@ def test_F52_a_machine_can_reboot_by_itself_and_keeps_its_files_and_address(clie
     assert client.run(instance["ip"], "cat file").stdout == "kept\n"
     assert client.instance(instance["id"])["ip"] == instance["ip"]
     assert client.instance(instance["id"])["status"] == "active"
+
+
+def test_what_may_happen_later_can_happen_at_once(client: Client) -> None:
+    healthy, instance = client.launch_active()["id"], client.launch_active()
+
+    client.control("POST", f"machines/{instance['id']}/happen", {"kind": "unhealthy_later"})
+
+    assert client.instance(instance["id"])["status"] == "unhealthy"
+    assert client.instance(healthy)["status"] == "active"
+    with pytest.raises(requests.HTTPError, match="400"):
+        client.control("POST", f"machines/{healthy}/happen", {"kind": "two_ids"})
 
 
 def test_F33_packages_can_be_out_of_reach_for_a_number_of_tries(client: Client) -> None:
