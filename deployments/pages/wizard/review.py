@@ -45,10 +45,13 @@ ARCHIVE_NAME = "slipway-run.tar.gz"
 @require_http_methods(["GET", "POST"])
 def step(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     """Show everything in one view; on POST start the run, once however often it is pressed."""
-    started = starting.started(member(request), draft_id)
+    user = member(request)
+    kept = Draft.objects.select_related("dataset", "user").filter(user=user, pk=draft_id).first()
+    # Asked after the draft: another press drops that only once its run is there.
+    started = starting.started(user, draft_id)
     if started is not None:
         return _to_run(request, draft_id, started)
-    draft = frame.own_draft(request, draft_id)
+    draft = kept or frame.own_draft(request, draft_id)
     if request.method == "POST":
         return _posted(request, draft)
     return _show(request, draft, likely.look(draft))

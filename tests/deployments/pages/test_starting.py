@@ -61,3 +61,28 @@ def test_f1_a_run_that_another_press_starts_while_this_one_looks_is_found(
 
     assert press(reader, draft)["Location"] == first
     assert Deployment.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_f1_a_run_that_another_press_started_since_the_last_look_is_found(
+    cloud: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = builders.make_user()
+    builders.make_vault_entry(user)
+    draft = ready(user, builders.make_dataset(user))
+    reader = signed_in(user)
+    real = starting.started
+    presses: list[str] = []
+
+    def started(owner: User, nonce: UUID) -> Deployment | None:
+        """While this press looks for a run, another one starts it and drops the draft."""
+        before = real(owner, nonce)
+        if not presses:
+            presses.append("")
+            presses.append(press(signed_in(user), draft)["Location"])
+        return before
+
+    monkeypatch.setattr(starting, "started", started)
+
+    assert press(reader, draft)["Location"] == presses[1]
+    assert Deployment.objects.count() == 1
