@@ -135,6 +135,7 @@ def check_adapter(run: Run) -> None:
     assert losses["after"] < losses["before"]
 
 
+@pytest.mark.full
 def test_a_loss_that_is_not_finite_ends_the_run_with_advice(tmp_path: Path) -> None:
     """F47. Of the rows, those that lose all they teach are left out and counted."""
     with training_machine(tmp_path / "home", data="prompt-completion.jsonl") as run:
@@ -169,6 +170,7 @@ def test_a_stop_in_the_middle_leaves_an_adapter_and_a_wish_to_save_a_checkpoint(
     check_safetensors(run.folder / "output" / "adapter")
 
 
+@pytest.mark.full
 def test_rows_that_all_lose_what_they_teach_are_refused_with_the_numbers(tmp_path: Path) -> None:
     with training_machine(tmp_path / "home", data="prompt-completion.jsonl", rows=50) as run:
         settings(run)["max_length"] = 16
