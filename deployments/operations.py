@@ -52,13 +52,21 @@ class Fleet:
 
     @property
     def burn_usd_per_hour(self) -> Decimal:
-        """What all of them cost in an hour from now; what a stray costs is not known."""
-        return sum((live.machine.hourly_price for live in self.machines), Decimal(0))
+        """What all of them cost in an hour from now, as far as prices are known."""
+        prices = [
+            *(live.machine.hourly_price for live in self.machines),
+            *(stray.hourly_price for stray in self.strays if stray.bills),
+        ]
+        return sum((price for price in prices if price is not None), Decimal(0))
 
     @property
     def accrued_usd(self) -> Decimal:
         """What they have cost so far, rounded up to the cent."""
-        return costs.cents_up(sum((live.accrued_usd for live in self.machines), Decimal(0)))
+        costs_usd = [
+            *(live.accrued_usd for live in self.machines),
+            *(stray.accrued_usd(self.at) for stray in self.strays),
+        ]
+        return costs.cents_up(sum(costs_usd, Decimal(0)))
 
 
 def fleet() -> Fleet:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -22,6 +23,7 @@ from deployments.models import (
     Event,
     Machine,
     RunState,
+    Stray,
     TrainingJob,
 )
 from deployments.models.deployments import Desired, LaunchState, Status
@@ -35,6 +37,7 @@ from deployments.shown import (
     MachineOverview,
     Progress,
     RunNews,
+    StrayOverview,
 )
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "MachineOverview",
     "Progress",
     "RunNews",
+    "StrayOverview",
     "deployment_lines",
     "deployment_overview",
     "deployments_of",
@@ -80,7 +84,7 @@ def jobs_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[TrainingJob]:
 
 
 def deployment_overview(deployment: Deployment, *, now: datetime) -> DeploymentOverview:
-    """Return all that is shown of one deployment; ``now`` is the database's time. Seven queries."""
+    """Return all that is shown of one deployment; ``now`` is the database's time. Eight queries."""
     (line,) = deployment_lines([deployment], now=now)
     names = {machine.machine_id: machine.name for machine in line.machines}
     newest = deployment.events.order_by("-id")[:LAST_EVENTS]
@@ -96,16 +100,20 @@ def deployment_overview(deployment: Deployment, *, now: datetime) -> DeploymentO
 def deployment_lines(
     deployments: Sequence[Deployment], *, now: datetime
 ) -> list[DeploymentOverview]:
-    """Return what a list shows of each deployment, in the same order. Two queries."""
+    """Return what a list shows of each deployment, in the same order. Three queries."""
     machines: dict[UUID, list[Machine]] = defaultdict(list)
     for machine in Machine.objects.filter(deployment__in=deployments).order_by("attempt", "node"):
         machines[machine.deployment_id].append(machine)
+    strays: dict[UUID | None, list[Stray]] = defaultdict(list)
+    known = Stray.objects.filter(deployment__in=deployments, bills_from__isnull=False)
+    for stray in known.order_by("first_seen_at"):
+        strays[stray.deployment_id].append(stray)
     runs = history.runs_with_pace(deployments)
-    return [_line(each, machines[each.pk], runs, now=now) for each in deployments]
+    return [_line(each, machines[each.pk], strays[each.pk], runs, now=now) for each in deployments]
 
 
 def job_lines(jobs: Sequence[TrainingJob], *, now: datetime) -> list[JobOverview]:
-    """Return each job with its newest deployment, in the same order. Three queries."""
+    """Return each job with its newest deployment, in the same order. Four queries."""
     by_job: dict[UUID, list[Deployment]] = defaultdict(list)
     newest_first = Deployment.objects.filter(job__in=jobs).order_by("-created_at", "-pk")
     for deployment in newest_first:
@@ -190,6 +198,7 @@ def _seconds_remaining(run: RunState, pace: Pace | None) -> int | None:
 def _line(
     deployment: Deployment,
     machines: Sequence[Machine],
+    strays: Sequence[Stray],
     runs: Mapping[UUID, tuple[RunState, Pace | None]],
     *,
     now: datetime,
@@ -199,6 +208,8 @@ def _line(
     asked = deployment.config
     is_training = deployment.status == Status.TRAINING
     shown = tuple(_machine(deployment, machine, now=now) for machine in machines)
+    bills = any(line.may_live for line in machines) or any(stray.bills for stray in strays)
+    cost = _cost(deployment, [*machines, *strays], head=head, bills=bills, now=now)
     return DeploymentOverview(
         deployment_id=deployment.pk,
         job_id=deployment.job_id,
@@ -211,18 +222,19 @@ def _line(
         stop_asked=deployment.desired == Desired.STOP,
         save_wanted=deployment.save_wanted,
         outcome=deployment.outcome,
-        bills=any(machine.may_live for machine in machines),
+        bills=bills,
         kept_until=next((each.kept_until for each in shown if each.kept_until), None),
         instance_id=_instance_id(head) if head else None,
         instance_type=head.instance_type if head else str(asked.get("instance_type", "auto")),
         region=head.region if head else str(asked.get("region", "auto")),
         url=deployment.url,
-        cost=_cost(deployment, machines, head=head, now=now),
+        cost=cost,
         progress=progress(run, pace, is_training=is_training) if run else None,
         machines=shown,
+        strays=tuple(_stray(stray, now=now) for stray in strays),
         run=_run_news(run) if run else None,
         attention=deployment.attention,
-        error=deployment.error,
+        error=_error(deployment, cost, bills=bills),
         max_hours=deployment.max_hours,
         max_hourly_price=deployment.max_hourly_price,
         max_attempts=deployment.max_attempts,
@@ -241,16 +253,40 @@ def _phase(deployment: Deployment, run: RunState | None) -> str:
 
 
 def _cost(
-    deployment: Deployment, machines: Sequence[Machine], *, head: Machine | None, now: datetime
+    deployment: Deployment,
+    lines: Sequence[Machine | Stray],
+    *,
+    head: Machine | None,
+    bills: bool,
+    now: datetime,
 ) -> Cost:
-    spent = sum((machine.accrued_usd(now) for machine in machines), Decimal(0))
-    final = deployment.actual_cost
+    spent = sum((line.accrued_usd(now) for line in lines), Decimal(0))
+    final = None if bills else deployment.actual_cost
     return Cost(
         hourly=head.hourly_price if head else None,
         estimated=deployment.estimated_cost,
         accrued=costs.cents_up(spent if final is None else final),
         final=None if final is None else costs.cents_up(final),
         budget_limit=deployment.budget_limit,
+    )
+
+
+def _error(deployment: Deployment, cost: Cost, *, bills: bool) -> Mapping[str, Any] | None:
+    """What ended a run, with what it cost: a machine that appeared late may change that (I20)."""
+    if deployment.error is None or not deployment.is_terminal:
+        return deployment.error
+    return {**deployment.error, "cost_usd": str(cost.accrued), "bills": bills}
+
+
+def _stray(stray: Stray, *, now: datetime) -> StrayOverview:
+    return StrayOverview(
+        instance_id=stray.instance_id,
+        name=stray.name,
+        bills=stray.bills,
+        hourly=stray.hourly_price,
+        accrued=stray.accrued_usd(now),
+        bills_from=stray.bills_from or stray.first_seen_at,
+        gone_at=stray.gone_at,
     )
 
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.conf import settings
 
@@ -17,7 +16,7 @@ from core import audit
 from core.errors import SlipwayError
 from core.installation import installation_id
 from core.time import database_now
-from deployments import clouds
+from deployments import clouds, strays
 from deployments.models import Deployment, Machine, Stray
 from deployments.models.deployments import TERMINAL, Desired, LaunchState
 from deployments.providers import PROVIDERS
@@ -149,8 +148,7 @@ def _overdue(machine: Machine, *, now: datetime, timing: Timing) -> str:
         return "it was kept for a look, and that time is over"
     if d.desired == Desired.STOP and _stop_is_overdue(d, now=now, timing=timing):
         return "a stop was asked for and nobody acted on it"
-    spent = sum((m.accrued_usd(now) for m in d.machines.all()), Decimal(0))
-    if spent >= d.budget_limit:
+    if d.accrued_usd(now) >= d.budget_limit:
         return "its budget is used up"
     latest = machine.requested_at + timedelta(hours=float(d.max_hours)) + 6 * OVERDUE
     return "its time is used up" if now >= latest else ""
@@ -169,22 +167,18 @@ def _is_due(entry: VaultEntry, finding: Finding, *, now: datetime) -> bool:
     """Keep a row for each stray; only one without any row of ours gets a grace."""
     instance = finding.instance
     machine = Machine.objects.filter(name=instance.name).first()
-    stray, _ = Stray.objects.get_or_create(
-        vault_entry=entry,
+    stray = strays.note(
+        entry,
         instance_id=instance.instance_id,
-        defaults={
-            "deployment": machine.deployment if machine else None,
-            "name": instance.name[:100],
-            "first_seen_at": now,
-            "last_seen_at": now,
-            "terminate_after": finding.due_at or now,
-        },
+        name=instance.name,
+        machine=machine,
+        now=now,
+        due_at=finding.due_at,
+        listed_price=instance.hourly_price_usd,
     )
     due = stray.terminate_after <= now
-    changes: dict[str, object] = {"last_seen_at": now, "absent_since": None, "gone_at": None}
     if due:
-        changes["terminated_at"] = now
-    Stray.objects.filter(pk=stray.pk).update(**changes)
+        Stray.objects.filter(pk=stray.pk).update(terminated_at=now)
     return due
 
 
@@ -199,4 +193,4 @@ def _close_strays(entry: VaultEntry, instances: list[Instance], *, now: datetime
         elif stray.absent_since is None:
             rows.update(absent_since=now)
         elif (now - stray.absent_since).total_seconds() >= timing.proof_interval_seconds:
-            rows.update(gone_at=now)
+            strays.close(stray, now=now)

@@ -15,7 +15,8 @@ from deployments.models import Artifact, TrainingJob
 class Cost:
     """Money in US dollars; None is not known. ``accrued`` and ``final`` are whole cents, up.
 
-    ``hourly`` is the price of the machine that is rented now, or was rented last.
+    ``hourly`` is the price of the machine that is rented now, or was rented last; ``final`` is
+    None again while a machine that appeared after the end bills (F18).
     """
 
     hourly: Decimal | None
@@ -87,6 +88,19 @@ class MachineOverview:
 
 
 @dataclass(frozen=True)
+class StrayOverview:
+    """One machine of a run that nobody wanted (F18, F21); ``hourly`` None: nobody tells a price."""
+
+    instance_id: str
+    name: str
+    bills: bool
+    hourly: Decimal | None
+    accrued: Decimal
+    bills_from: datetime
+    gone_at: datetime | None
+
+
+@dataclass(frozen=True)
 class RunNews:
     """What the newest machine's run log says, and when it last said anything new."""
 
@@ -135,7 +149,8 @@ class DeploymentOverview:
     """A deployment as it is shown. Lists leave the last four fields empty (``deployment_lines``).
 
     ``status`` is the public word, ``phase`` the finer step inside it; ``bills`` says whether any
-    machine may live; ``kept_until`` is its machine's; ``url`` is the path of its page.
+    machine may live, one of ``strays`` included; ``kept_until`` is its machine's;
+    ``url`` is the path of its page.
     """
 
     deployment_id: UUID
@@ -158,6 +173,7 @@ class DeploymentOverview:
     cost: Cost
     progress: Progress | None
     machines: tuple[MachineOverview, ...]
+    strays: tuple[StrayOverview, ...]
     run: RunNews | None
     attention: Mapping[str, Any] | None
     error: Mapping[str, Any] | None

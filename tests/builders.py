@@ -28,6 +28,7 @@ from deployments.models import (
     Machine,
     Metric,
     RunState,
+    Stray,
     TrainingConfig,
     TrainingJob,
 )
@@ -175,6 +176,21 @@ def make_machine(deployment: Deployment | None = None, **fields: Any) -> Machine
         "launch_ended_at": NOON + timedelta(seconds=2),
     }
     return Machine.objects.create(deployment=owner, **(values | fields))
+
+
+def make_stray(deployment: Deployment | None = None, **fields: Any) -> Stray:
+    """Make a second machine under a run's name, at 1.29 USD an hour from NOON on."""
+    owner = deployment or make_deployment()
+    values: dict[str, Any] = {
+        "vault_entry_id": owner.vault_entry_id,
+        "instance_id": uuid.uuid4().hex,
+        "name": f"slwtst-{owner.pk.hex[:8]}-a1-n0-t{next(_numbers)}",
+        "hourly_price": Decimal("1.29"),
+    }
+    moments = ("first_seen_at", "last_seen_at", "terminate_after", "bills_from")
+    return Stray.objects.create(
+        deployment=owner, **(values | dict.fromkeys(moments, NOON) | fields)
+    )
 
 
 def make_run_state(machine: Machine | None = None, **fields: Any) -> RunState:

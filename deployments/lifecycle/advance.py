@@ -1,7 +1,7 @@
 """One tick of one deployment: take the lease, decide, do one thing, save (D4)."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -139,15 +139,8 @@ def observe(lease: Lease, *, timing: Timing) -> Situation:
         now=lease.now,
         timing=timing,
         cloud_error=_cloud_error(deployment),
-        strays=_has_strays(deployment, machines),
+        strays=tuple(deployment.strays.order_by("pk")),
     )
-
-
-def _has_strays(deployment: Deployment, machines: Iterable[Machine]) -> bool:
-    """Machines of our rows are ended and proven gone as such, even if the sweep had to help."""
-    ours = [machine.instance_id for machine in machines]
-    living = deployment.strays.filter(gone_at__isnull=True)
-    return living.exclude(instance_id__in=ours).exists()
 
 
 def _cloud_error(deployment: Deployment) -> Mapping[str, Any] | None:

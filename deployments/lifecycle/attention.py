@@ -35,7 +35,7 @@ def _alarm(s: Situation) -> Fault | None:
         asked = machine.terminate_requested_at or machine.end_wanted_at
         if asked is not None and s.age(asked) >= s.timing.terminate_alarm_seconds:
             return faults.not_proven_gone(machine.name, region=machine.region)
-    return faults.strays() if s.strays else None
+    return faults.strays() if s.stray_bills else None
 
 
 def _out_of_reach(error: Mapping[str, Any], machine: Machine) -> Fault:

@@ -70,7 +70,7 @@ def terminating(s: Situation) -> Action:
     ending = end_machines(s)
     if ending is not None:
         return ending
-    if s.strays:
+    if s.stray_bills:
         # The sweep ends them; until it has, something of this deployment may bill (F21).
         return Rest(s.timing.poll_seconds)
     d = s.deployment

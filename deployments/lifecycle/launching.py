@@ -9,11 +9,11 @@ from django.conf import settings
 from core.database import retried
 from core.installation import installation_id
 from core.time import database_now
-from deployments import clouds, costs, quotes
+from deployments import clouds, costs, quotes, strays
 from deployments.lifecycle import faults
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.lease import Lease
-from deployments.models import CloudSnapshot, Deployment, Machine, Stray
+from deployments.models import CloudSnapshot, Deployment, Machine
 from deployments.models.deployments import LaunchState, Status
 from deployments.providers.base import (
     Launched,
@@ -125,7 +125,7 @@ def _wait_for_capacity(lease: Lease) -> None:
 
 
 def _budget_allows(lease: Lease, offer: Offer, *, timing: Timing) -> bool:
-    spent = sum((m.accrued_usd(lease.now) for m in lease.deployment.machines.all()), Decimal(0))
+    spent = lease.deployment.accrued_usd(lease.now)
     quantum_seconds = clouds.capabilities(offer.platform).billing_quantum_seconds
     needed = costs.reserve(
         offer.hourly_price_usd, timing=timing, quantum_seconds=quantum_seconds
@@ -234,14 +234,10 @@ def _turned_down(result: Refused) -> dict[str, object]:
 def _note_strays(lease: Lease, machine: Machine, instance_ids: tuple[str, ...]) -> None:
     """F21: what was started beyond the one we asked for is ended by the sweep, at once."""
     for instance_id in instance_ids:
-        Stray.objects.get_or_create(
-            vault_entry_id=machine.vault_entry_id,
+        strays.note(
+            machine.vault_entry,
             instance_id=instance_id,
-            defaults={
-                "deployment": lease.deployment,
-                "name": machine.name,
-                "first_seen_at": lease.now,
-                "last_seen_at": lease.now,
-                "terminate_after": lease.now,
-            },
+            name=machine.name,
+            machine=machine,
+            now=lease.now,
         )

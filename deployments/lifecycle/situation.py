@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from deployments.models.clouds import Stray
 from deployments.models.deployments import Deployment, Machine
 from deployments.models.runs import RunState
 from deployments.timing import Timing
@@ -16,7 +17,7 @@ class Situation:
     """All a decision may look at. ``machines`` in order of attempt; ``run`` is the newest one's.
 
     ``cloud_error`` is what the last list of the account failed with, None when it was good;
-    ``strays``: a machine of this deployment that no row wanted is not proven gone yet (F21).
+    ``strays`` are machines of this deployment that no row wanted, gone ones too (F18, F21).
     """
 
     deployment: Deployment
@@ -26,7 +27,7 @@ class Situation:
     now: datetime
     timing: Timing
     cloud_error: Mapping[str, Any] | None = None
-    strays: bool = False
+    strays: tuple[Stray, ...] = ()
 
     @property
     def machine(self) -> Machine | None:
@@ -35,8 +36,14 @@ class Situation:
 
     @property
     def spent_usd(self) -> Decimal:
-        """What all machines have cost by now."""
-        return sum((m.accrued_usd(self.now) for m in self.machines), Decimal(0))
+        """What all machines have cost by now, those that nobody wanted included."""
+        machines = sum((each.accrued_usd(self.now) for each in self.machines), Decimal(0))
+        return sum((each.accrued_usd(self.now) for each in self.strays), machines)
+
+    @property
+    def stray_bills(self) -> bool:
+        """Whether a machine that nobody wanted is not proven gone yet."""
+        return any(stray.bills for stray in self.strays)
 
     def age(self, since: datetime) -> float:
         """Seconds since then."""

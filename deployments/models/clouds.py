@@ -1,6 +1,11 @@
 """What is known of an account at a cloud: its last lists, its pace, and its strays."""
 
+from datetime import datetime
+from decimal import Decimal
+
 from django.db import models
+
+from deployments import costs
 
 
 class CloudSnapshot(models.Model):
@@ -56,7 +61,8 @@ class Stray(models.Model):
     """A machine with our prefix that no row wants: seen, ended after its grace, then proven gone.
 
     F18, F21: a second machine under a name of ours is ended at once; F69: one with our prefix and
-    no row at all after a grace.
+    no row at all after a grace. Its rent counts in its deployment's bill from ``bills_from`` on;
+    that is None while a machine's own row counts it. Written by ``deployments.strays``.
     """
 
     vault_entry = models.ForeignKey(
@@ -77,6 +83,11 @@ class Stray(models.Model):
     terminated_at = models.DateTimeField(null=True, blank=True)
     absent_since = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
+    bills_from = models.DateTimeField(null=True, blank=True)
+    # None where neither a row of ours nor the cloud tells a price.
+    hourly_price = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
+    billing_quantum_seconds = models.PositiveIntegerField(default=60)
+    billed_usd = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
 
     class Meta:
         """One row a machine and key."""
@@ -88,3 +99,20 @@ class Stray(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def bills(self) -> bool:
+        """Whether it may bill beside the machines that have rows of their own."""
+        return self.gone_at is None and self.bills_from is not None
+
+    def accrued_usd(self, now: datetime) -> Decimal:
+        """Return what it has cost by ``now`` beside what a machine's own row counts (D8)."""
+        if self.billed_usd is not None:
+            return self.billed_usd
+        if self.bills_from is None or self.hourly_price is None:
+            return Decimal(0)
+        return costs.rent(
+            self.hourly_price,
+            seconds=(now - self.bills_from).total_seconds(),
+            quantum_seconds=self.billing_quantum_seconds,
+        )

@@ -86,7 +86,7 @@ def _cost(run: DeploymentOverview, *, kept: Artifact | None) -> str:
         hourly = run.cost.hourly
         rate = f" at {usd(hourly)} an hour" if hourly is not None else ""
         cost = f"{spent} so far. The machine still bills{rate} until it is proven gone."
-    elif run.machines and any(machine.gone_at for machine in run.machines):
+    elif run.strays or any(machine.gone_at for machine in run.machines):
         cost = f"It cost {spent}. The machine is gone, nothing bills."
     else:
         cost = "Nothing: no machine was rented, nothing bills."
@@ -96,6 +96,8 @@ def _cost(run: DeploymentOverview, *, kept: Artifact | None) -> str:
 
 
 def _next(run: DeploymentOverview) -> str:
+    if run.is_terminal and run.bills:
+        return "We end the machine that appeared late, prove it gone, and correct the cost."
     if run.is_terminal:
         return "Nothing. This run is over, and we do not try the same again."
     if run.kept_until:
@@ -121,12 +123,14 @@ def alarm(
         return None
     code = str(attention.get("code", ""))
     living = machine if machine is not None and machine.may_live else None
-    hourly = f"{usd(living.hourly)} an hour" if living else ""
+    hourly = f" {usd(living.hourly)} an hour" if living else ""
     return Alarm(
         title=_alarm_title(code, cloud=cloud, ending=_ends(run)),
-        price=f"A machine keeps billing {hourly} while this lasts." if living else "Nothing bills.",
+        price=f"A machine keeps billing{hourly} while this lasts."
+        if run.bills
+        else "Nothing bills.",
         happened=str(attention.get("message", "")),
-        cost=_alarm_cost(run, is_billing=living is not None),
+        cost=_alarm_cost(run),
         next=_alarm_next(run, cloud=cloud),
         remedy=str(attention.get("remedy", "")),
         code=code,
@@ -149,9 +153,9 @@ def _alarm_title(code: str, *, cloud: str, ending: bool) -> str:
     return "We cannot go on by ourselves"
 
 
-def _alarm_cost(run: DeploymentOverview, *, is_billing: bool) -> str:
+def _alarm_cost(run: DeploymentOverview) -> str:
     spent, budget = usd(run.cost.accrued), usd(run.cost.budget_limit)
-    if not is_billing:
+    if not run.bills:
         return f"{spent} of {budget} so far; nothing bills now."
     return f"{spent} so far, and still counting. The budget is {budget}."
 

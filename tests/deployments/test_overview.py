@@ -325,7 +325,7 @@ class TestOverview:
             lines = overview.deployment_lines(deployments, now=NOON)
 
         assert [each.deployment_id for each in lines] == [each.pk for each in deployments]
-        assert len(captured) == 2
+        assert len(captured) == 3
 
     def test_nothing_to_list_is_an_empty_list(self) -> None:
         assert overview.deployment_lines([], now=NOON) == []

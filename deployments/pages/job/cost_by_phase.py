@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from deployments.overview import DeploymentOverview, EventLine
+from deployments.overview import DeploymentOverview, EventLine, StrayOverview
 from deployments.pages.job.spans import Life, lives, split_cents
 
 # What a cloud's billing steps are called.
@@ -21,7 +21,10 @@ COLUMNS = ("machine", "phase", "seconds", "usd")
 
 @dataclass(frozen=True)
 class Line:
-    """One phase of one machine; ``machine`` is "" when there was only one. ``cost`` in cents."""
+    """One phase of one machine; ``machine`` is "" when there was only one. ``cost`` in cents.
+
+    A machine that no run wanted is one line, under its id at the cloud.
+    """
 
     machine: str
     word: str
@@ -59,6 +62,7 @@ def cost_by_phase(
         for life in lives(run, changes)
         for line in _lines(life, quantum_seconds=quantum_seconds, now=now)
     ]
+    exact += [_stray_line(stray, now=now) for stray in run.strays]
     total = run.cost.accrued
     cents = split_cents([line.cost for line in exact], total=total)
     prices = {life.machine.hourly for life in lives(run, changes)}
@@ -80,6 +84,12 @@ def as_csv(table: CostByPhase) -> str:
         writer.writerow([line.machine, line.word, round(line.seconds), line.cost])
     writer.writerow(["", "Total", round(table.seconds), table.total])
     return text.getvalue()
+
+
+def _stray_line(stray: StrayOverview, *, now: datetime) -> Line:
+    """F18, F21: its whole time on one line, rounding included."""
+    seconds = ((stray.gone_at or now) - stray.bills_from).total_seconds()
+    return Line(stray.instance_id, "Wanted by no run", max(0.0, seconds), stray.accrued)
 
 
 def _lines(life: Life, *, quantum_seconds: int, now: datetime) -> list[Line]:

@@ -77,7 +77,10 @@ def _title(run: DeploymentOverview, *, has_adapter: bool) -> str:
     if not run.is_terminal:
         ending = "the machine is being ended" if run.bills else "the run is ending"
         return f"The adapter is home, {ending}" if has_adapter else ending.capitalize()
-    gone = "the machine is gone" if any(m.gone_at for m in run.machines) else "nothing was rented"
+    if run.bills:
+        return "A machine that nobody wanted appeared late and is being ended"
+    was_rented = bool(run.strays) or any(m.gone_at for m in run.machines)
+    gone = "the machine is gone" if was_rented else "nothing was rented"
     if has_adapter:
         return f"The adapter is home and {gone}"
     if run.status == Status.CANCELLED:

@@ -90,7 +90,7 @@ def block(request: HttpRequest, shown: JobPage, name: str, *, on: str) -> Block:
         template,
         context,
         url=f"{url}?{urlencode(query)}" if query else url,
-        is_live=shown.is_live,
+        is_live=shown.is_live or shown.run.bills,
         every_seconds=every_seconds,
     )
 

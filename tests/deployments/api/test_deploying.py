@@ -165,6 +165,7 @@ class TestGet:
             "message": "Out.",
             "remedy": "Less.",
             "cost_usd": "0.22",
+            "bills": False,
         }
         (artifact,) = answer["artifacts"]
         assert artifact["download_url"].startswith("http://testserver/api/artifacts/")
@@ -220,7 +221,7 @@ class TestList:
             make_run_state(make_machine(deployment))
             make_run_state(make_machine(deployment))
 
-        assert caller.queries_of("training/deploy") == few <= SIGN_IN_QUERIES + 4
+        assert caller.queries_of("training/deploy") == few <= SIGN_IN_QUERIES + 5
 
 
 class TestStatusQueries:
@@ -242,7 +243,7 @@ class TestStatusQueries:
             make_event(deployment, machine=machine)
             make_metric(machine, name=f"m{number}", step=number)
 
-        assert caller.queries_of(path) == few <= SIGN_IN_QUERIES + 9
+        assert caller.queries_of(path) == few <= SIGN_IN_QUERIES + 10
 
 
 class TestDelete:

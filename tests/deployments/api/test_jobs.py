@@ -78,7 +78,7 @@ def test_the_list_takes_the_same_queries_however_long_it_is(user: User) -> None:
         make_deployment(job=deployment.job)
         make_run_state(make_machine(deployment))
 
-    assert caller.queries_of("training/jobs") == few <= SIGN_IN_QUERIES + 5
+    assert caller.queries_of("training/jobs") == few <= SIGN_IN_QUERIES + 6
 
 
 def test_stopping_a_job_stops_its_newest_deployment(user: User) -> None:
@@ -165,7 +165,7 @@ def test_every_list_of_a_job_takes_the_same_queries_however_long_it_is(
         make_checkpoint(other)
         make_artifact(other)
 
-    assert caller.queries_of(path) == few <= SIGN_IN_QUERIES + 3
+    assert caller.queries_of(path) == few <= SIGN_IN_QUERIES + 4
 
 
 @pytest.mark.parametrize("what", ["", "/events", "/checkpoints", "/artifacts", "/logs", "/metrics"])

@@ -8,7 +8,7 @@ from typing import Any
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.decide import decide
 from deployments.lifecycle.situation import Situation
-from deployments.models import Deployment, Machine, RunState
+from deployments.models import Deployment, Machine, RunState, Stray
 from deployments.models.deployments import LaunchState, Status
 from deployments.timing import Timing
 from tests.builders import NOON
@@ -128,6 +128,17 @@ def ended(outcome: str = "completed", *, has_adapter: bool = True, **fields: Any
     """Return a run log with its last event."""
     exit_ = {"outcome": outcome, "exit_code": 0, "has_adapter": has_adapter, "error_code": ""}
     return a_run(**({"phase": "finished", "exit": exit_} | fields))
+
+
+def a_stray(**fields: Any) -> Stray:
+    """Return a second machine under a name of ours, rented 300 s ago at 1.20 USD an hour."""
+    values: dict[str, Any] = {
+        "instance_id": uuid.uuid4().hex,
+        "name": "slwtst-0a1b2c3d-a1-n0-t1",
+        "bills_from": ago(300),
+        "hourly_price": PRICE,
+    }
+    return Stray(**(values | fields))
 
 
 def situation(

@@ -240,7 +240,7 @@ def test_the_situation_is_read_fresh_and_whole(world: World) -> None:
     situation = observed(deployment)
 
     assert situation.machines == (machine,)
-    assert (situation.run, situation.adapter_home, situation.strays) == (None, False, False)
+    assert (situation.run, situation.adapter_home, situation.strays) == (None, False, ())
     assert situation.cloud_error == {"code": "E_AUTH", "retryable": False}
     assert situation.now == world.clock.now
 

@@ -15,6 +15,7 @@ from tests.deployments.lifecycle.situations import (
     TIMING,
     a_deployment,
     a_machine,
+    a_stray,
     absent,
     ago,
     decided,
@@ -157,7 +158,7 @@ def test_F24_a_deployment_cancelled_before_any_machine_is_over_and_free() -> Non
 def test_F21_nothing_is_over_while_a_stray_of_the_deployment_may_live() -> None:
     deployment = terminating(attention=faults.strays())
 
-    action = decide(situation(deployment, gone(a_machine()), strays=True))
+    action = decide(situation(deployment, gone(a_machine()), strays=(a_stray(),)))
 
     assert rests(action) == TIMING.poll_seconds
 
