@@ -3,9 +3,11 @@
 import os
 import re
 import secrets
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -57,6 +59,24 @@ def names(name: str, *, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default=default).split(",") if part.strip()]
 
 
+def ports(name: str) -> frozenset[int]:
+    """Return a comma-separated variable of port numbers."""
+    found = names(name)
+    if not all(port.isascii() and port.isdigit() and 0 < int(port) < 2**16 for port in found):
+        raise ImproperlyConfigured(f"{name} must be ports such as 443,8443, not {text(name)!r}.")
+    return frozenset(int(port) for port in found)
+
+
+def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return a comma-separated variable of networks such as 10.1.0.0/16."""
+    try:
+        return tuple(ip_network(each) for each in names(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} must be networks such as 10.1.0.0/16: {error}."
+        ) from None
+
+
 def path_prefix(name: str, *, default: str) -> str:
     """Return a variable that begins an address, such as ``admin/``: the slash stands behind it."""
     value = text(name).strip("/")
@@ -70,12 +90,12 @@ def path_prefix(name: str, *, default: str) -> str:
 def numbers_of(values: type[Values]) -> Values:
     """Fill a dataclass of numbers from the variables named like its fields, in capitals."""
     found: dict[str, float] = {}
-    for field in fields(values):  # type: ignore[arg-type]  # any dataclass will do
-        default = field.default
+    for each in fields(values):  # type: ignore[arg-type]  # any dataclass will do
+        default = each.default
         if not isinstance(default, (int, float)):
-            raise ImproperlyConfigured(f"{values.__name__}.{field.name} has no default number.")
-        value = number(field.name.upper(), default=float(default))
-        found[field.name] = int(value) if isinstance(default, int) else value
+            raise ImproperlyConfigured(f"{values.__name__}.{each.name} has no default number.")
+        value = number(each.name.upper(), default=float(default))
+        found[each.name] = int(value) if isinstance(default, int) else value
     return values(**found)
 
 
@@ -123,6 +143,43 @@ DATABASE_OPTIONS: dict[str, dict[str, object]] = {
     "postgres": _POSTGRESQL,
     "postgresql": _POSTGRESQL,
 }
+
+
+# The schemes of EMAIL_URL and the ports where none is named.
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Where mail is handed over; without a host nowhere."""
+
+    scheme: str = ""
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+def mail_server() -> MailServer:
+    """Return the mail server in EMAIL_URL.
+
+    ``smtp+tls://user:password@host:587`` (STARTTLS), ``smtp+ssl://`` (TLS from the start), or
+    ``smtp://`` for a server on this host. Name and password are %-encoded.
+    """
+    value = text("EMAIL_URL")
+    if not value:
+        return MailServer()
+    try:
+        url = urlsplit(value)
+        port = url.port or MAIL_PORTS.get(url.scheme)
+    except ValueError:
+        url, port = urlsplit(""), None
+    if not url.hostname or not port or url.scheme not in MAIL_PORTS:
+        # The value holds a password, so it is not shown.
+        known = ", ".join(f"{scheme}://" for scheme in MAIL_PORTS)
+        raise ImproperlyConfigured(f"EMAIL_URL must begin with one of {known} and name a host.")
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return MailServer(url.scheme, url.hostname, port, user, password)
 
 
 def kept_secret(name: str, *, path: Path, generated: bool, make: object) -> str:

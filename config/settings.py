@@ -9,6 +9,7 @@ from django.core.management.utils import get_random_secret_key
 
 from config import environment
 from config.logs import logging_settings
+from core.outbound import HTTPS_PORT, Rules
 from deployments.timing import Timing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -75,6 +76,20 @@ TRAINER_PYTHON = environment.text(
 )
 TIMING = environment.numbers_of(Timing)
 
+# Where webhooks may lead beside port 443 of public addresses (T11).
+WEBHOOK_RULES = Rules(
+    ports=environment.ports("WEBHOOK_PORTS") | {HTTPS_PORT},
+    networks=environment.networks("WEBHOOK_NETWORKS"),
+)
+# Without a mail server nothing is mailed, and the pages say so.
+_mail = environment.mail_server()
+MAIL_IS_SET_UP = bool(_mail.host)
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.scheme == "smtp+tls", _mail.scheme == "smtp+ssl"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.text("MAIL_FROM", default="slipway@localhost")
+
 INSTALLED_APPS = [
     "config.admin_site.SlipwayAdminConfig",
     "django.contrib.auth",
@@ -92,6 +107,7 @@ INSTALLED_APPS = [
     "core",
     "secrets_vault",
     "datasets",
+    "notifications",
     "deployments",
 ]
 
@@ -251,11 +267,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    # Three kinds of things have a status; each gets a name of its own.
+    # Four kinds of things have a status; each gets a name of its own.
     "ENUM_NAME_OVERRIDES": {
         "DatasetStatus": "datasets.models.Dataset.Status",
         "DeploymentStatus": "deployments.models.deployments.Status",
         "KeyStatus": "secrets_vault.models.VaultEntry.Status",
+        "DeliveryStatus": "notifications.models.Message.Status",
     },
 }
 

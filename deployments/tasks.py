@@ -29,6 +29,7 @@ from deployments.lifecycle.advance import advance
 from deployments.models import CloudSnapshot, Deployment, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL
 from deployments.timing import Timing
+from notifications import outbox
 from secrets_vault.models import VaultEntry
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,11 @@ def list_cloud(entry_id: str) -> None:
 def sweep(entry_id: str) -> None:
     """End what lives under one cloud key and should not."""
     reaper.sweep_account(VaultEntry.objects.get(pk=entry_id))
+
+
+def deliver(message_id: str) -> None:
+    """Try to send one message of the outbox."""
+    outbox.deliver(message_id)
 
 
 def answer_canary(queue: str) -> None:
@@ -95,6 +101,7 @@ def claim_due() -> int:
         _claim_deployments(now, timing=timing)
         + _claim_lists(now, timing=timing)
         + _claim_sweeps(now, timing=timing)
+        + outbox.claim_due(now, enqueue=_enqueue_message)
     )
 
 
@@ -156,6 +163,11 @@ def serve_queue(*, when_started: Callable[[], object]) -> None:
     cluster.start()
     when_started()
     cluster.sentinel.join()
+
+
+def _enqueue_message(message_id: str) -> None:
+    # A receiver may be slow: it waits where SSH does, never before money (F74).
+    async_task("deployments.tasks.deliver", message_id, cluster=SSH)
 
 
 def _claim_deployments(now: datetime, *, timing: Timing) -> int:

@@ -25,6 +25,7 @@ _FOREIGN = (
     "DATASET_SIZE_LIMIT_BYTES",
     "DEBUG",
     "DEFAULT_BUDGET_USD",
+    "EMAIL_URL",
     "FIELD_ENCRYPTION_KEY",
     "LAMBDA_API_BASE_URL",
     "LAMBDA_HOST_KEY",
@@ -33,10 +34,13 @@ _FOREIGN = (
     "LAMBDA_SSH_USER",
     "LOCAL_MODELS_DIR",
     "LOG_LEVEL",
+    "MAIL_FROM",
     "METRICS_TOKEN",
     "SECRET_KEY",
     "SLIPWAY_ENV",
     "TOKEN_ROUTE_CALLS_PER_MINUTE",
+    "WEBHOOK_NETWORKS",
+    "WEBHOOK_PORTS",
 )
 
 # pytest-django's fixtures that open the database.

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from structlog.contextvars import bound_contextvars
 
@@ -14,7 +15,7 @@ from core.database import DATABASE_AWAY, reconnect
 from core.errors import SlipwayError
 from core.time import database_now
 from datasets.services import revoke_tokens
-from deployments import machine_tokens
+from deployments import machine_tokens, telling
 from deployments.lifecycle import booting, collecting, launching, preparing, terminating, training
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.attention import FAILED_TICKS
@@ -177,7 +178,11 @@ def _note_failed_tick(lease: Lease, error: Exception) -> None:
         "remedy": getattr(error, "remedy", "") or "Read the server's log. We go on trying.",
         "kind": FAILED_TICKS,
     }
-    rows.update(attention=attention)
+    with transaction.atomic():
+        if rows.filter(attention__isnull=True).update(attention=attention) == 1:
+            event = lease.event("attention", attention["message"])
+            event.save(force_insert=True)
+            telling.tell(event)
 
 
 def _note_good_tick(lease: Lease) -> None:

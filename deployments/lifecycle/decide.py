@@ -10,7 +10,7 @@ from deployments.lifecycle.attention import attention
 from deployments.lifecycle.ending import end_machines, lead_to_end, terminating
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.knowledge import boot_looked_seconds, machine_fault, settle
-from deployments.lifecycle.limits import landing_seconds, limit_reached
+from deployments.lifecycle.limits import budget_warning, landing_seconds, limit_reached
 from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import Deployment, Desired, LaunchState, Machine, Status
 from deployments.models.runs import RunState
@@ -30,7 +30,8 @@ def decide(situation: Situation) -> Action:
     if deployment.status == S.TERMINATING:
         return terminating(situation)
     stopping = _stop_if_asked(situation) or _stop_for_money_or_time(situation)
-    return stopping or _BY_STATUS[Status(deployment.status)](situation)
+    told = stopping or budget_warning(situation)
+    return told or _BY_STATUS[Status(deployment.status)](situation)
 
 
 def _stop_if_asked(s: Situation) -> Action | None:

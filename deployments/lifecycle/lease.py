@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 from core.database import retried
 from core.time import database_now
+from deployments import telling
 from deployments.lifecycle.edges import is_allowed
 from deployments.models import Deployment, Event, Machine
 from deployments.models.deployments import TERMINAL, Desired, Status
@@ -98,6 +99,7 @@ class Lease:
                 # The number a try before had was undone with it, and may be another's by now.
                 event.pk = None
                 event.save(force_insert=True)
+                telling.tell(event)
             if to is not None:
                 self._copy_to_job(to)
 

@@ -4,11 +4,14 @@ from decimal import Decimal
 
 from deployments import costs
 from deployments.lifecycle import faults
+from deployments.lifecycle.actions import Record
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import Status
 
 S = Status
+# In percent, the highest first: who passes both at once hears of the higher.
+BUDGET_WARNINGS = (95, 80)
 
 
 def limit_reached(s: Situation) -> tuple[str, Fault | None]:
@@ -39,6 +42,22 @@ def kept_back(s: Situation) -> Decimal:
         save_seconds=0 if collecting else None,
         collect_seconds=0 if collecting else None,
     )
+
+
+def budget_warning(s: Situation) -> Record | None:
+    """F53: tell once when 80 % and when 95 % are used, unless the budget has landed the run."""
+    d = s.deployment
+    if d.landing == "budget":
+        return None
+    for percent in BUDGET_WARNINGS:
+        if d.budget_warned < percent and s.spent_usd * 100 >= d.budget_limit * percent:
+            return Record(
+                f"budget_{percent}",
+                f"{percent} % of the budget is used: ${costs.cents_up(s.spent_usd)} of "
+                f"${d.budget_limit}.",
+                deployment={"budget_warned": percent},
+            )
+    return None
 
 
 def landing_seconds(s: Situation) -> float:

@@ -89,6 +89,8 @@ class Deployment(models.Model):
     estimated_cost = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
     actual_cost = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
     budget_limit = models.DecimalField(max_digits=10, decimal_places=2)
+    # The highest share of the budget, in percent, of whose use its owner was told.
+    budget_warned = models.PositiveSmallIntegerField(default=0)
     max_hourly_price = models.DecimalField(max_digits=10, decimal_places=4)
     max_hours = models.DecimalField(max_digits=6, decimal_places=2)
     max_attempts = models.PositiveSmallIntegerField(default=2)

@@ -1,0 +1,1 @@
+"""Telling people and their programs: an outbox, webhooks and mail."""
