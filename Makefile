@@ -9,7 +9,7 @@ ON_POSTGRESQL := $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest
 # torch comes by pip alone: uv does not read pip's configuration.
 TORCH := torch==2.13.0
 # What two databases may answer differently; make test-full runs the rest on PostgreSQL too.
-DATABASE_TESTS := tests/core tests/secrets_vault $(wildcard tests/deployments/test_*.py) tests/deployments/api \
+DATABASE_TESTS := tests/core tests/secrets_vault tests/notifications $(wildcard tests/deployments/test_*.py) tests/deployments/api \
   $(addprefix tests/deployments/lifecycle/test_,lease.py advance.py races.py database_away.py)
 
 # The browser of Debian's package.

@@ -74,7 +74,7 @@ NOT_CREATING = {
 }
 # POSTs for machines alone: whoever is signed in is nobody there (API.md section 5).
 FOR_MACHINES = {"deployments_api:events", "deployments_api:dataset-token"}
-OWN_APPS = ("core", "datasets", "deployments", "secrets_vault")
+OWN_APPS = ("core", "datasets", "deployments", "notifications", "secrets_vault")
 COUNTS = {"RateWindow", "FirstAnswer", "AuditEntry"}
 
 

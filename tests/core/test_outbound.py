@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
@@ -265,7 +266,15 @@ def test_a_name_that_is_not_there_is_said_to_be_so() -> None:
 
 
 def test_F74_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(5))
+    hangs = threading.Event()
+
+    def look(*_: object, **__: object) -> list[object]:
+        hangs.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
 
     with pytest.raises(TimeoutError):
         outbound.addresses_of("hooks.example.org", 443, 0.05)
+
+    hangs.set()

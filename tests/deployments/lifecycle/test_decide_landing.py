@@ -339,3 +339,48 @@ def test_F50_an_unhealthy_machine_is_still_collected_from() -> None:
     machine = working(seen_status="unhealthy")
 
     assert performs(decided(collecting(), machine, run=ended()), Effect.COLLECT)
+
+
+# Warnings before the budget is reached.
+
+
+def spent(usd: str, *, budget: str = "10.00", **fields: Any) -> Any:
+    """Return what is decided for a run in training that has cost so much; a second is a quantum."""
+    seconds = float(Decimal(usd) / Decimal("1.20") * 3600)
+    machine = working(requested_at=ago(seconds), billing_quantum_seconds=1)
+    deployment = a_deployment(S.TRAINING, budget_limit=Decimal(budget), **fields)
+    return decided(deployment, machine, run=a_run())
+
+
+@pytest.mark.parametrize(
+    ("usd", "warned", "told"),
+    [
+        ("8.00", 0, "budget_80"),
+        ("9.40", 0, "budget_80"),
+        ("9.50", 80, "budget_95"),
+        ("9.50", 0, "budget_95"),
+    ],
+)
+def test_F53_who_has_used_80_or_95_percent_of_the_budget_is_told(
+    usd: str, warned: int, told: str
+) -> None:
+    action = spent(usd, budget_warned=warned)
+
+    assert isinstance(action, Record)
+    assert (action.kind, action.to) == (told, None)
+    assert action.deployment == {"budget_warned": int(told[-2:])}
+    assert f"${usd} of $10.00" in action.message
+
+
+@pytest.mark.parametrize(("usd", "warned"), [("7.99", 0), ("9.49", 80), ("9.70", 95)])
+def test_F53_nobody_is_told_early_or_twice(usd: str, warned: int) -> None:
+    action = spent(usd, budget_warned=warned)
+
+    assert not isinstance(action, Record)
+
+
+def test_F53_the_end_of_the_budget_goes_before_any_warning() -> None:
+    action = spent("9.95")
+
+    assert isinstance(action, Record)
+    assert (action.kind, action.to) == ("budget", S.COLLECTING)

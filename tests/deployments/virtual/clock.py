@@ -8,7 +8,7 @@ import pytest
 from core import time as core_time
 from tests.builders import NOON
 
-OURS = ("core", "datasets", "deployments", "secrets_vault")
+OURS = ("core", "datasets", "deployments", "notifications", "secrets_vault")
 
 
 class Clock:
