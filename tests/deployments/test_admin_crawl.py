@@ -12,6 +12,7 @@ from django.urls import reverse
 from core import audit
 from deployments import clouds, machine_tokens
 from deployments.models.deployments import Status
+from notifications import webhooks
 from secrets_vault import rewrap
 from secrets_vault.models import VaultEntry
 from tests.builders import (
@@ -50,11 +51,15 @@ def secrets() -> list[str]:
     token = make_token(deployment.user)
     machine_token = machine_tokens.mint(machine)
     audit.record("something", actor=deployment.user, obj=deployment)
+    webhook, signing_secret = webhooks.add(deployment.user, url="https://example.org/in-secret")
+    webhooks.rotate(webhook, actor=deployment.user)
+    webhooks.send_test(webhook)
     sealed = [text for column in rewrap.columns() for text in _raw(column)]
     assert sealed
     login_key = clouds.login_key().private_key.splitlines()[1]
     hashes = [deployment.job.job_token, machine.tokens.get().token_hash]
-    return [SECRET, token, machine_token, login_key, *hashes, *sealed]
+    told = [signing_secret, "in-secret"]
+    return [SECRET, token, machine_token, login_key, *told, *hashes, *sealed]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django.fixtures import Settings
 
-from deployments import telling
+from deployments import costs, telling
 from deployments.lifecycle import faults
 from deployments.lifecycle.lease import Lease, LeaseLostError
 from deployments.models import Deployment
@@ -60,11 +60,12 @@ def test_a_whole_life_is_told_in_order(listening: World) -> None:
     assert [mail.kind for mail in mails] == ["machine.launched", "run.completed"]
     assert {mail.address for mail in mails} == {"reader@example.org"}
     (machine,) = listening.machines(deployment)
+    assert deployment.actual_cost is not None
     launched, completed = body("machine.launched"), body("run.completed")
     assert launched["data"]["bills"] is True
     assert launched["data"]["machines"][0]["instance_id"] == machine.instance_id
     assert completed["data"]["bills"] is False
-    assert completed["data"]["cost_usd"] == str(telling.costs.cents_up(deployment.actual_cost))
+    assert completed["data"]["cost_usd"] == str(costs.cents_up(deployment.actual_cost))
     assert completed["data"]["url"] == f"https://slipway.example.org/jobs/{deployment.job_id}/"
 
 

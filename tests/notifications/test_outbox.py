@@ -12,6 +12,8 @@ from django.db import transaction
 from django.test import override_settings
 from pytest_django.fixtures import Settings
 
+from core import outbound
+from core.outbound import Rules
 from core.time import database_now
 from notifications import kinds, outbox, sending, signing, webhooks
 from notifications.models import Message, Webhook
@@ -262,7 +264,7 @@ def test_T11_an_address_that_is_no_longer_allowed_is_not_asked(
     user: User, hook: tuple[Webhook, str], https: Receiver, settings: Settings, clock: Clock
 ) -> None:
     outbox.tell(user, news(clock))
-    settings.WEBHOOK_RULES = sending.outbound.Rules(ports=frozenset({https.port}))
+    settings.WEBHOOK_RULES = Rules(ports=frozenset({https.port}))
 
     work(clock)
 
@@ -316,7 +318,7 @@ def test_what_nobody_foresaw_is_tried_again_like_any_other_failure(
     def broken(*_: object, **__: object) -> int:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(sending.outbound, "post", broken)
+    monkeypatch.setattr(outbound, "post", broken)
     outbox.tell(user, news(clock))
 
     work(clock)

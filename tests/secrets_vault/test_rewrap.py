@@ -64,6 +64,8 @@ def test_every_sealed_column_of_every_app_is_found() -> None:
     assert {str(column) for column in rewrap.columns()} == {
         "secrets_vault.api_key_encrypted",
         "installation_secrets.value",
+        "webhooks.secret",
+        "webhooks.previous_secret",
     }
 
 
