@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deployments', '0009_log_lines_by_job'),
+        ('deployments', '0010_what_strays_cost'),
     ]
 
     operations = [
