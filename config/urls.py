@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/", include("core.api.urls")),
     path("api/", include("datasets.api_urls")),
     path("api/", include("secrets_vault.api_urls")),
+    path("api/", include("notifications.api_urls")),
     path("api/", include("deployments.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

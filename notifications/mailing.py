@@ -39,13 +39,16 @@ def choose(user: User, *, address: str, wanted: Sequence[str]) -> None:
 def send_test(user: User) -> Message:
     """Write a test mail; the worker sends it like any other.
 
-    Raises: ConflictError when the user cannot be mailed.
+    Raises: ConflictError when the user cannot be mailed, or another test waits.
     """
     if not mail.can_reach(user):
         raise ConflictError(
             "No mail can be sent to you.",
             remedy="Give an address. If there is one, the operator has not set up mail.",
         )
+    waiting = Message.objects.filter(user=user, receiver=MAIL, status=Message.Status.WAITING)
+    if waiting.filter(kind=kinds.MAIL_TEST).exists():
+        raise ConflictError("A test is on its way already.", remedy="Look into your mail.")
     text = "This is a test: whoever reads this is told of your runs.\n"
     news = News(kinds.MAIL_TEST, database_now(), "[Slipway] A test", text, {})
     message = outbox.to_address(user, user.email, news)

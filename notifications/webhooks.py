@@ -94,10 +94,14 @@ def delete(webhook: Webhook, *, actor: User) -> None:
 def send_test(webhook: Webhook) -> Message:
     """Write a test message, whatever kinds were chosen; the worker sends it like any other.
 
-    Raises: ConflictError while the webhook is switched off.
+    Raises: ConflictError while the webhook is switched off, or another test waits.
     """
     if not webhook.is_enabled:
         raise ConflictError("This webhook is switched off.", remedy="Switch it on first.")
+    if webhook.messages.filter(kind=kinds.TEST, status=Message.Status.WAITING).exists():
+        raise ConflictError(
+            "A test is on its way already.", remedy="See among the deliveries what comes of it."
+        )
     now = database_now()
     data = {"message": "A test: whoever reads this is told of your runs."}
     message = outbox.to_webhook(webhook, News(kinds.TEST, now, "", "", data))

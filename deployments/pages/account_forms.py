@@ -45,7 +45,7 @@ class NewTokenForm(PlainForm):
         choices=[
             ("read", "Read: see runs, data, prices and files"),
             ("deploy", "Deploy: read, and start and stop runs, which costs money"),
-            ("admin", "Admin: deploy, and make and revoke tokens"),
+            ("admin", "Admin: deploy, and make and revoke tokens and webhooks"),
         ],
     )
     days = forms.ChoiceField(

@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 from core import tokens
 from core.api.idempotency import creating_of
 from core.models import SignIn
+from notifications import webhooks
 from tests.builders import (
     make_artifact,
     make_checkpoint,
@@ -94,6 +95,8 @@ class Owned:
         browser.force_login(user)
         session = SignIn.objects.get(session_id=browser.session.session_key)
         SignIn.objects.filter(pk=session.pk).update(user_agent=MARK)
+        webhook, _ = webhooks.add(user, url=f"https://example.org/{MARK}")
+        webhooks.send_test(webhook)
         self.marks = [MARK.encode(), machine.instance_id.encode(), machine.name.encode()]
         self.ids = {
             "job_id": str(deployment.job_id),
@@ -107,6 +110,7 @@ class Owned:
             "checkpoint_id": str(make_checkpoint(machine).pk),
             "token_id": str(token.pk),
             "session_id": str(session.pk),
+            "webhook_id": str(webhook.pk),
             "object_id": str(deployment.pk),
         }
 
