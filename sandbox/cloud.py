@@ -11,11 +11,12 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from sandbox.audit import AuditLog
 from sandbox.catalogue import Catalogue
-from sandbox.faults import FaultBook, FaultError
+from sandbox.faults import FaultBook, FaultError, checked_values
 from sandbox.file_systems import FileSystemBook
 from sandbox.firewall import Firewall
 from sandbox.ledger import Ledger, LedgerEntry
@@ -157,12 +158,15 @@ class Cloud:
         machine.jupyter_token = secrets.token_hex(16)
         self._script_later(machine)
 
-    def happen(self, machine: Machine, kind: str) -> None:
+    def happen(self, machine: Machine, kind: str, values: Mapping[str, Any]) -> None:
         """Let something happen to an active machine now; raises FaultError."""
         acts = self._acts(machine)
-        if kind not in acts:
-            raise FaultError(f"kind must be one of {', '.join(acts)}.")
-        if machine.is_live():
+        if kind not in (*acts, "signal"):
+            raise FaultError(f"kind must be one of {', '.join(acts)}, signal.")
+        values = checked_values(kind, values)
+        if kind == "signal":
+            self._start(machine.meet_signal(values))
+        elif machine.is_live():
             acts[kind]()
 
     def _acts(self, machine: Machine) -> dict[str, Callable[[], None]]:
@@ -181,7 +185,7 @@ class Cloud:
     def _script_later(self, machine: Machine) -> None:
         """Start what the script wants of an active machine some seconds later."""
         if machine.script.has("signal"):
-            self._start(machine.meet_signal())
+            self._start(machine.meet_signal(machine.script.faults["signal"]))
         for kind, act in self._acts(machine).items():
             if not machine.script.has(kind):
                 continue

@@ -6,7 +6,7 @@ Every call but ``health`` needs the control key, as ``X-Sandbox-Control`` or as 
     GET  ledger                      {"quantum_seconds", "entries": [...], "total_cents"}
     GET  machines                    {"machines": [...]}, every one ever launched
     POST machines/ID/vanish          the machine is gone, without a word
-    POST machines/ID/happen          {"kind"}: that fault of an active machine, at once
+    POST machines/ID/happen          {"kind", ...}: that fault of an active machine, at once
     GET  requests                    {"requests": [...]}, what reached the API
     GET | POST | DELETE  faults      see faults.py; DELETE clears the script
     GET | POST  prices               {"instance_type", "price_cents_per_hour"}
@@ -109,9 +109,10 @@ class Control:
         return web.json_response({"machine": {"id": machine.machine_id, "has_vanished": True}})
 
     async def _happen(self, request: web.Request) -> web.Response:
-        kind = str((await _body(request)).get("kind"))
+        values = await _body(request)
+        kind = str(values.pop("kind", None))
         machine = self._found(request)
-        self._cloud.happen(machine, kind)
+        self._cloud.happen(machine, kind, values)
         return web.json_response({"machine": {"id": machine.machine_id, "happened": kind}})
 
     def _found(self, request: web.Request) -> Machine:

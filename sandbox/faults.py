@@ -1,10 +1,11 @@
 """Faults on demand: a script of rows, each used a number of times on the calls it names.
 
 A row is posted to /_sandbox/faults as
-``{"on": OPERATION, "kind": KIND, "times": 1, "skip": 0, "after_seconds": 0, ...the kind's own
-values}``. ``times`` null means until deleted; ``skip`` lets that many fitting calls pass first; the
-row sleeps for ``after_seconds``. In one call at most one row acts at each stage, the oldest first,
-so two rows of one stage act one call after the other. The kinds are in fault_kinds.py.
+``{"on": OPERATION, "kind": KIND, "times": 1, "skip": 0, "after_seconds": 0, "named": "", ...the
+kind's own values}``. ``times`` null means until deleted; ``skip`` lets that many fitting calls pass
+first; the row sleeps for ``after_seconds``; ``named`` is a part of the names of the machines that
+it is about. In one call at most one row acts at each stage, the oldest first, so two rows of one
+stage act one call after the other. The kinds are in fault_kinds.py.
 """
 
 import time
@@ -30,6 +31,9 @@ class Hit(Protocol):
     def operation(self) -> str: ...
 
     @property
+    def machine(self) -> str: ...
+
+    @property
     def faults(self) -> list[str]: ...
 
 
@@ -53,6 +57,7 @@ class Fault:
     times: int | None
     skip: int
     after_seconds: float
+    named: str
     values: dict[str, Any]
     used: int = 0
     posted_at: float = field(default_factory=time.monotonic)
@@ -70,7 +75,7 @@ class Fault:
             return False
         if hit.operation not in KINDS[self.kind].operations:
             return False
-        if time.monotonic() - self.posted_at < self.after_seconds:
+        if time.monotonic() - self.posted_at < self.after_seconds or self.named not in hit.machine:
             return False
         if not isinstance(hit, SshHit):
             return True
@@ -93,6 +98,7 @@ class Fault:
             "times": self.times,
             "skip": self.skip,
             "after_seconds": self.after_seconds,
+            "named": self.named,
             "used": self.used,
             **self.values,
         }
@@ -110,11 +116,13 @@ class FaultBook:
         values = dict(row)
         on, kind = values.pop("on", None), values.pop("kind", None)
         times, skip = values.pop("times", 1), values.pop("skip", 0)
-        after_seconds = values.pop("after_seconds", 0)
+        after_seconds, named = values.pop("after_seconds", 0), values.pop("named", "")
         if not isinstance(kind, str) or kind not in KINDS:
             raise FaultError(f"kind must be one of {', '.join(KINDS)}.")
         if not isinstance(on, str) or on not in ("*", *KINDS[kind].operations):
             raise FaultError(f"{kind} goes on one of *, {', '.join(KINDS[kind].operations)}.")
+        if not isinstance(named, str):
+            raise FaultError("named must be a text.")
         self._count += 1
         fault = Fault(
             number=self._count,
@@ -123,7 +131,8 @@ class FaultBook:
             times=None if times is None else _count("times", times),
             skip=_count("skip", skip),
             after_seconds=_number("after_seconds", after_seconds),
-            values=_checked_values(kind, values),
+            named=named,
+            values=checked_values(kind, values),
         )
         self._faults.append(fault)
         return fault
@@ -148,7 +157,8 @@ class FaultBook:
         return [fault.as_json() for fault in self._faults]
 
 
-def _checked_values(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def checked_values(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the kind's values, its defaults where none were given; raises FaultError."""
     defaults = KINDS[kind].values
     unknown = sorted(values.keys() - defaults.keys())
     if unknown:

@@ -7,9 +7,11 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -148,9 +150,8 @@ class Machine:
     def lose_gpu(self) -> None:
         lose_gpu(self._files)
 
-    async def meet_signal(self) -> None:
-        """Wait for the process that the script names and send it the script's signal."""
-        values = self.script.faults["signal"]
+    async def meet_signal(self, values: Mapping[str, Any]) -> None:
+        """Wait for the process that a fault's values name and send it their signal."""
         number = signal.Signals[f"SIG{values['signal']}"]
         while (pid := process_with(self.machine_id, argument=values["process"])) is None:
             await asyncio.sleep(LOOK_SECONDS)

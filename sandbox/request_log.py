@@ -21,6 +21,8 @@ class RequestRecord:
     received_at: float
     key_fingerprint: str | None
     status: int | None = None
+    # The names of the machines that it is about, as far as it was read.
+    machine: str = ""
     machine_ids: list[str] = field(default_factory=list)
     machine_names: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)

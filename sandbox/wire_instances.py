@@ -59,6 +59,7 @@ class InstancesWire:
     async def _launch(self, call: Call) -> object:
         order = read_launch(await call.body(), self._cloud)
         place = (order.instance_type.name, order.region)
+        call.record.machine = order.name or ""
         faults = self._cloud.faults
         if faults.take("capacity", call.record) or not self._cloud.catalogue.take(*place):
             raise errors.insufficient_capacity()
@@ -100,6 +101,7 @@ class InstancesWire:
 
     async def _terminate(self, call: Call) -> object:
         machines = self._named(await call.body())
+        call.record.machine = "\n".join(machine.order.name or "" for machine in machines)
         fault = self._cloud.faults.take("terminate", call.record)
         return {"terminated_instances": [self._end(call, each, fault) for each in machines]}
 

@@ -248,6 +248,19 @@ def test_one_launch_can_meet_faults_of_several_stages(client: Client) -> None:
     assert client.run(instance["ip"], "ls -A; nvidia-smi").status == 9
 
 
+def test_a_fault_can_be_about_machines_of_some_name(client: Client) -> None:
+    client.fault("launch", "capacity", named="-b7-", times=None)
+    client.fault("terminate", "ok_but_alive", named="-a3-")
+
+    assert client.try_launch(name="slw-b7-n0").status_code == 400
+    spared, kept = client.launch(name="slw-c1-n0"), client.launch(name="slw-a3-n0")
+
+    client.terminate(spared)
+    client.terminate(kept)
+    client.wait_for(spared, "terminated")
+    assert client.wait_for(kept, "active")["id"] == kept
+
+
 @pytest.mark.parametrize(
     "row",
     [
@@ -263,6 +276,7 @@ def test_one_launch_can_meet_faults_of_several_stages(client: Client) -> None:
         {"on": "exec", "kind": "exec_unanswered", "contains": None},
         {"on": "launch", "kind": "signal", "signal": "NONSENSE"},
         {"on": "launch", "kind": "signal", "process": None},
+        {"on": "launch", "kind": "capacity", "named": 7},
     ],
 )
 def test_a_row_about_nothing_there_is_refused(client: Client, row: object) -> None:
