@@ -1,21 +1,17 @@
 """``/api/artifacts/{id}/download``: taking the adapter home."""
 
-from django.conf import settings
 from django.http.response import HttpResponseBase
-from django.utils.text import slugify
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from core.api.caller import caller, id_parameter
-from core.api.file_response import AnyAccept, file_response
+from core.api.file_response import AnyAccept
 from core.api.schema import error_responses
-from core.errors import NotFoundError
 from core.lookups import get_owned
+from deployments.handing_out import MEDIA_TYPE, artifact_response
 from deployments.models import Artifact
-
-MEDIA_TYPE = "application/gzip"
 
 
 class DownloadView(APIView):
@@ -41,18 +37,4 @@ class DownloadView(APIView):
         """Stream the artifact as .tar.gz; the ETag is its sha256, one range may be asked for."""
         mine = Artifact.objects.select_related("job")
         artifact = get_owned(mine, caller(request), artifact_id, owner="job__user")
-        name = slugify(artifact.job.name)
-        try:
-            return file_response(
-                request,
-                settings.SLIPWAY_DATA_DIR / artifact.path,
-                etag=artifact.sha256,
-                content_type=MEDIA_TYPE,
-                filename=f"{name}-{artifact.name}" if name else artifact.name,
-            )
-        except FileNotFoundError:
-            raise NotFoundError(
-                "The artifact's file is no longer in the data folder.",
-                remedy="Put the file back from a backup of the data folder.",
-                code="E_ARTIFACT_MISSING",
-            ) from None
+        return artifact_response(request, artifact)

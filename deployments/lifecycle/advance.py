@@ -12,7 +12,7 @@ from django.db.models import F
 from structlog.contextvars import bound_contextvars
 
 from core.database import DATABASE_AWAY, reconnect
-from core.errors import SlipwayError
+from core.errors import ServerFaultError, SlipwayError
 from core.time import database_now
 from datasets.services import revoke_tokens
 from deployments import machine_tokens, telling
@@ -172,17 +172,31 @@ def _note_failed_tick(lease: Lease, error: Exception) -> None:
     lease.deployment.refresh_from_db(fields=["failed_ticks", "attention"])
     if lease.deployment.failed_ticks < ATTENTION_AFTER or lease.deployment.attention:
         return
-    attention = {
-        "code": getattr(error, "code", "E_INTERNAL"),
-        "message": f"The last {ATTENTION_AFTER} tries to go on failed: {error}"[:1000],
-        "remedy": getattr(error, "remedy", "") or "Read the server's log. We go on trying.",
-        "kind": FAILED_TICKS,
-    }
+    attention = _told(error)
     with transaction.atomic():
         if rows.filter(attention__isnull=True).update(attention=attention) == 1:
             event = lease.event("attention", attention["message"])
             event.save(force_insert=True)
             telling.tell(event)
+
+
+def _told(error: Exception) -> dict[str, str]:
+    """Return the notice; the words of an error that is none of ours are for the log alone."""
+    told = (
+        error
+        if isinstance(error, SlipwayError)
+        else ServerFaultError(
+            "Slipway met an error that it did not expect.",
+            remedy="Show the time to whoever runs this server: the reason is in its log. "
+            "We go on trying.",
+        )
+    )
+    return {
+        "code": told.code,
+        "message": f"The last {ATTENTION_AFTER} tries to go on failed: {told.message}"[:1000],
+        "remedy": told.remedy or "Nothing, if it passes: we go on trying.",
+        "kind": FAILED_TICKS,
+    }
 
 
 def _note_good_tick(lease: Lease) -> None:

@@ -48,7 +48,7 @@ def new_token(request: HttpRequest) -> HttpResponse:
             user, name=form.cleaned_data["name"], scopes=form.scopes, expires_at=form.expires_at
         )
     except ConflictError as error:
-        form.add_error(None, f"{error.message} {error.remedy}")
+        form.refuse(None, error)
         return render(request, "settings/new_token.html", {"form": form}, status=error.http_status)
     return render(request, "settings/token_made.html", {"token": token, "plaintext": plaintext})
 

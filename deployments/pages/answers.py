@@ -31,9 +31,10 @@ def page(view: View[Parameters]) -> View[Parameters]:
     ) -> HttpResponse:
         try:
             response = view(request, *args, **kwargs)
-        except NotFoundError as error:
-            raise Http404(error.message) from error
         except SlipwayError as error:
+            # One with a code of its own speaks of what is the reader's.
+            if error.code == NotFoundError.code:
+                raise Http404(error.message) from error
             response = problem_page(request, error)
         response.headers.setdefault("Cache-Control", "no-store, private")
         return response

@@ -107,7 +107,7 @@ def kept(user: User, form: UploadForm) -> Dataset | None:
         return services.create_dataset(user, file=file, name=name, mapping=form.mapping)
     except (InvalidInputError, TooLargeError) as error:
         field = error.param if error.param in form.fields else "file"
-        form.add_error(field, f"{error.message} {error.remedy}")
+        form.refuse(field, error)
         return None
 
 

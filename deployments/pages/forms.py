@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from core.errors import SlipwayError
 from deployments.providers import PROVIDERS
 
 
@@ -15,6 +16,11 @@ class PlainForm(forms.Form):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs.setdefault("class", _look(field.widget))
+
+    def refuse(self, field: str | None, error: SlipwayError, *, more: str = "") -> None:
+        """Put a refusal of the services beside its field, with its code."""
+        told = f"{error.message} {error.remedy} {more}".replace("  ", " ").strip()
+        self.add_error(field, forms.ValidationError(told, code=error.code))
 
 
 def _look(widget: forms.Widget) -> str:

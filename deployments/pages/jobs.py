@@ -5,6 +5,9 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from core.lookups import get_owned
+from deployments.handing_out import artifact_response
+from deployments.models import Artifact
 from deployments.pages import job_page
 from deployments.pages.answers import member, page
 from deployments.pages.job import cost_by_phase, frame
@@ -52,6 +55,16 @@ def files(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show what is home, and what else can be taken along."""
     shown = job_page.find(member(request), job_id)
     return frame.tab(request, shown, "files", blocks=("files",))
+
+
+@page
+@require_safe
+def take(request: HttpRequest, job_id: UUID, artifact_id: UUID) -> HttpResponse:
+    """Hand out an artifact; whoever reads pages is told as a page when its file is gone."""
+    mine = Artifact.objects.select_related("job").filter(job=job_id)
+    artifact = get_owned(mine, member(request), artifact_id, owner="job__user")
+    # The stubs' two kinds of answer share no base.
+    return artifact_response(request, artifact)  # type: ignore[return-value]
 
 
 @page

@@ -18,6 +18,7 @@ from deployments.pages.answers import member, page
 from deployments.pages.confirm import ask, confirmed
 from deployments.pages.forms import KeyForm, ReplacementForm
 from deployments.providers import PROVIDERS
+from deployments.providers.base import ProviderAuthError
 from secrets_vault import services
 from secrets_vault.kinds import kind_of
 from secrets_vault.models import VaultEntry
@@ -47,13 +48,13 @@ def add(request: HttpRequest) -> HttpResponse:
             user, provider=form.cleaned_data["provider"], secret=form.cleaned_data["secret"]
         )
     except (InvalidInputError, ConflictError) as error:
-        form.add_error("secret", f"{error.message} {error.remedy}")
+        form.refuse("secret", error)
         return _show(request, user, form)
     entry = services.check_entry(entry)
     if entry.status == VaultEntry.Status.REFUSED:
         # A key that does not work is no use and only looks like one.
         services.delete_entry(entry, actor=user)
-        form.add_error("secret", f"{entry.status_message} It was not saved.")
+        form.refuse("secret", ProviderAuthError(entry.status_message), more="It was not saved.")
         return _show(request, user, form)
     if entry.status == VaultEntry.Status.OK:
         messages.success(request, f"The {label_of(entry)} key works and is sealed.")
@@ -91,7 +92,7 @@ def replace(request: HttpRequest, entry_id: UUID) -> HttpResponse:
     try:
         services.replace_secret(entry, secret=form.cleaned_data["secret"], actor=user)
     except InvalidInputError as error:
-        form.add_error("secret", f"{error.message} {error.remedy} The old key is still in place.")
+        form.refuse("secret", error, more="The old key is still in place.")
         return render(request, "deployments/vault_replace.html", shown)
     except (ConflictError, ProviderError) as error:
         shown["error"] = error

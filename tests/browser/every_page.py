@@ -96,6 +96,7 @@ class Afternoon:
             "dataset_id": [str(data.pk)],
             "draft_id": [str(draft.pk) for draft in drafts],
             "entry_id": [str(live.vault_entry_id)],
+            "artifact_id": [str(artifact.pk) for run in runs for artifact in run.artifacts.all()],
             "config_id": [str(config.pk)],
             "token_id": [str(token.pk)],
             # Whatever is nobody's leads elsewhere, or is not there.

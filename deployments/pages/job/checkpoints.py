@@ -13,7 +13,7 @@ from uuid import UUID
 from deployments.models import Artifact, Checkpoint
 
 WEIGHTS = "adapter_model.safetensors"
-# The machine keeps so many of them (save_total_limit in training/payload/train.py).
+# The machine keeps so many of them (KEPT in training/payload/checkpoint_files.py).
 KEPT_ON_MACHINE = 2
 HOME, ON_MACHINE, REPLACED, GONE = "home", "on the machine", "replaced", "gone"
 

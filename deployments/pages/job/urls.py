@@ -20,6 +20,7 @@ urlpatterns = [
     path("checkpoints/", jobs.checkpoints, name="job-checkpoints"),
     path("files/", jobs.files, name="job-files"),
     path("files/use/", jobs.use, name="job-use"),
+    path("files/<uuid:artifact_id>/", jobs.take, name="job-take"),
     path("config/", config.config, name="job-config"),
     path("config.json", config.config_json, name="job-config-json"),
     path("cost/", jobs.cost, name="job-cost"),

@@ -109,8 +109,7 @@ class HardwareForm(PlainForm):
 
     def show_error(self, error: InvalidInputError) -> None:
         """Put a refusal of the services where its field is."""
-        field = FIELDS_BY_PARAM.get(error.param or "")
-        self.add_error(field, f"{error.message} {error.remedy}".strip())
+        self.refuse(FIELDS_BY_PARAM.get(error.param or ""), error)
 
     def clean(self) -> dict[str, Any]:
         """Ask what the service will ask: is the machine there, and does the budget pay for it."""
@@ -175,14 +174,23 @@ class HardwareForm(PlainForm):
                 return row.forecast
         return None
 
-    def _why_no_machine(self) -> str:
+    def _why_no_machine(self) -> forms.ValidationError:
         if self._look.error is not None:
-            return "The offers could not be read, so no machine can be chosen. Try again."
+            return forms.ValidationError(
+                "The offers could not be read, so no machine can be chosen. Try again.",
+                code=self._look.error.code,
+            )
         if self.data.get("machine"):
-            return "That machine was taken meanwhile, or is no longer shown. Choose another one."
+            return forms.ValidationError(
+                "That machine was taken meanwhile, or is no longer shown. Choose another one.",
+                code="E_CAPACITY",
+            )
         if not self._look.table.free and self._look.table.sold_out:
-            return "Nothing that can run this is free. Tick what you would wait for."
-        return "Choose a machine."
+            return forms.ValidationError(
+                "Nothing that can run this is free. Tick what you would wait for.",
+                code="E_CAPACITY",
+            )
+        return forms.ValidationError("Choose a machine.")
 
     def _choices(self, draft: Draft) -> dict[str, list[tuple[Any, str]]]:
         offers = self._look.offers
@@ -257,7 +265,7 @@ def _form_to_show(request: HttpRequest, draft: Draft, look: Look) -> HardwareFor
     field = FIELDS_BY_PARAM.get(refusal.param)
     # What the form finds wrong by itself says the same, with newer figures.
     if form.is_valid() or field not in form.errors:
-        form.add_error(field, refusal.message)
+        form.add_error(field, forms.ValidationError(refusal.message, code=refusal.code))
     return form
 
 

@@ -17,6 +17,7 @@ class Refusal:
 
     param: str
     message: str
+    code: str
 
 
 def keep(request: HttpRequest, draft: Draft, error: SlipwayError) -> None:
@@ -26,6 +27,7 @@ def keep(request: HttpRequest, draft: Draft, error: SlipwayError) -> None:
         "draft": str(draft.pk),
         "param": error.param or "",
         "message": message.replace("Nothing was started. Nothing", "Nothing"),
+        "code": error.code,
     }
 
 
@@ -35,4 +37,4 @@ def take(request: HttpRequest, draft: Draft) -> Refusal | None:
     if not found or found["draft"] != str(draft.pk):
         return None
     del request.session[KEPT]
-    return Refusal(found["param"], found["message"])
+    return Refusal(found["param"], found["message"], found.get("code", ""))

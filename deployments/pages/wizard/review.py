@@ -168,6 +168,7 @@ def _show(
     context: dict[str, Any] = {
         "run_name": drafts.name_of(draft) if name is None else name,
         "note": note or (refusal.message if refusal else ""),
+        "note_code": refusal.code if refusal and not note else "",
         "look": look,
         "forecast": forecast,
         "lines": review_lines.lines(draft, forecast, budget),

@@ -19,7 +19,7 @@ def test_what_is_home_has_its_sha256_its_size_and_its_parts(user: User, reader: 
     assert artifact.sha256 in page
     assert "ab" * 32 in page
     assert "adapter/x.safetensors" in page
-    assert f"/api/artifacts/{artifact.pk}/download" in page
+    assert f"/files/{artifact.pk}/" in page
     assert f"/jobs/{deployment.job_id}/files/use/" in page
 
 
@@ -54,7 +54,7 @@ def test_the_download_has_the_name_that_the_page_tells(user: User, reader: Clien
     deployment = scenes.ended(user)
     artifact = deployment.artifacts.get()
 
-    response = reader.head(f"/api/artifacts/{artifact.pk}/download")
+    response = reader.head(f"/jobs/{artifact.job_id}/files/{artifact.pk}/")
 
     assert 'filename="support-answers-v3-adapter.tar.gz"' in response["Content-Disposition"]
 

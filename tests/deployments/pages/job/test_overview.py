@@ -66,7 +66,7 @@ def test_a_run_that_is_over_shows_the_adapter_the_cost_and_the_proof(
     assert "Nothing of this run bills any more" in page
     assert "The adapter is home and the machine is gone" in page
     assert "of $2.50, in 49 billed minutes" in page
-    assert f'href="/api/artifacts/{artifact.pk}/download"' in page
+    assert f'/files/{artifact.pk}/"' in page
     assert "Download adapter, 84 MB" in page
     assert "Second list, 33 s later: gone" in page
     assert "Cost by phase" in page

@@ -1,0 +1,35 @@
+"""Handing out what came home: the same bytes to programs and to people."""
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.text import slugify
+from rest_framework.request import Request
+
+from core.api.file_response import file_response
+from core.errors import NotFoundError
+from deployments.models import Artifact
+
+MEDIA_TYPE = "application/gzip"
+
+
+def artifact_response(request: HttpRequest | Request, artifact: Artifact) -> HttpResponseBase:
+    """Stream an artifact as .tar.gz; the ETag is its sha256, one range may be asked for.
+
+    Raises: NotFoundError (E_ARTIFACT_MISSING) when the file is gone.
+    """
+    name = slugify(artifact.job.name)
+    try:
+        return file_response(
+            request,
+            settings.SLIPWAY_DATA_DIR / artifact.path,
+            etag=artifact.sha256,
+            content_type=MEDIA_TYPE,
+            filename=f"{name}-{artifact.name}" if name else artifact.name,
+        )
+    except FileNotFoundError:
+        raise NotFoundError(
+            "The artifact's file is no longer in the data folder.",
+            remedy="Put the file back from a backup of the data folder.",
+            code="E_ARTIFACT_MISSING",
+        ) from None
