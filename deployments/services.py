@@ -8,13 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 
 from core import audit
 from core.errors import ConflictError, InvalidInputError, UnusableDataError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import base_models, choosing, clouds, quotes, recipes
+from deployments import base_models, choosing, clouds, quotes, recipes, spending
 from deployments.acceptance import budget_pays, check_budget, check_reachability
 from deployments.choosing import Choice
 from deployments.models import CloudSnapshot, Deployment, Event, TrainingConfig, TrainingJob
@@ -107,7 +108,8 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
     """Accept a deployment: everything that can be refused is refused here, before any spending.
 
     Raises: InvalidInputError or UnusableDataError naming the field, NotFoundError for unknown
-    ids, ProviderError when the cloud refuses the key or does not answer.
+    ids, ConflictError for a cap or the kill switch, ProviderError when the cloud refuses the key
+    or does not answer.
     """
     config = get_owned(TrainingConfig, user, request.training_config_id)
     clouds.provider_class(platform)
@@ -120,6 +122,7 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
     base_models.check_name(config.base_model)
     check_dataset(config.dataset, method=config.method)
     budget = _budget(request, config)
+    spending.check(user, budget, now=database_now())
     entry = _key(user, platform)
     check_reachability(platform)
     provider = clouds.provider_for(entry)
@@ -149,22 +152,26 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
     )
 
 
-def cancel(deployment: Deployment, *, requested_by: User, save: bool = True) -> Deployment:
+def cancel(
+    deployment: Deployment, *, requested_by: User | None, save: bool = True, why: str = ""
+) -> Deployment:
     """Ask for the end (F24): a wish that the next tick acts on; asking again is harmless.
 
-    ``save`` False skips bringing the adapter home; once skipped, it stays skipped.
+    ``save`` False skips bringing the adapter home; once skipped, it stays skipped. ``why`` is told
+    in place of who asked, for those who are not the owner.
     """
     now = database_now()
+    who = requested_by.get_username() if requested_by else audit.SYSTEM
     with transaction.atomic():
         rows = Deployment.objects.filter(pk=deployment.pk).exclude(status__in=TERMINAL)
-        first = rows.filter(desired=Desired.RUN)
         changes: dict[str, Any] = {"next_tick_at": now} | ({} if save else {"save_wanted": False})
-        if first.update(desired=Desired.STOP, **changes) == 1:
+        news = Q(desired=Desired.RUN) if save else Q(desired=Desired.RUN) | Q(save_wanted=True)
+        if rows.filter(news).update(desired=Desired.STOP, **changes) == 1:
             Event.objects.create(
                 deployment=deployment,
                 at=now,
                 kind="stop_asked",
-                message=f"{requested_by.get_username()} asked to stop.",
+                message=(why or f"{who} asked to stop.")[:1000],
                 data={"save": save},
             )
             audit.record("deployment.stop", actor=requested_by, obj=deployment, save=save)
@@ -315,6 +322,7 @@ def _create(
     now = database_now()
     name = request.name or config.name
     with transaction.atomic():
+        spending.reserve(user, budget, now=now)
         dataset = _still_there(entry, config)
         job = TrainingJob.objects.create(
             user=user,

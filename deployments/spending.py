@@ -1,14 +1,45 @@
-"""What a user's machines have cost since a moment, at the prices frozen at launch."""
+"""What machines have cost since a moment, and what may still be spent (F6, T20).
 
-from datetime import datetime
+Costs are at the prices frozen at launch. What counts against a cap, and why, is in ``caps``.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TypeVar
 
 from django.contrib.auth.models import User
-from django.db.models import Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 
-from deployments.models import Machine, Stray
+from core.errors import ConflictError
+from deployments import costs
+from deployments.caps import NOT_STARTED, Caps, Committed, MachineCap, MoneyCap
+from deployments.models import Deployment, Machine, SpendingLimits, Stray, UserLimits
+from deployments.models.deployments import LIVING, TERMINAL
+from deployments.models.limits import THE_ROW
 from deployments.overview import MAY_LIVE
+
+Limit = TypeVar("Limit", Decimal, int)
+
+
+@dataclass(frozen=True)
+class SheetLine:
+    """A user who has spent this month or has living runs."""
+
+    user: User
+    month: MoneyCap
+    machines: MachineCap
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What counts against the caps now: of everybody together today, of each user this month."""
+
+    at: datetime
+    day: MoneyCap
+    machines: MachineCap
+    users: tuple[SheetLine, ...]
 
 
 def spent_since(user: User, begin: datetime, *, now: datetime) -> Decimal:
@@ -17,23 +48,173 @@ def spent_since(user: User, begin: datetime, *, now: datetime) -> Decimal:
     A machine that was rented before ``begin`` counts with the part of its time since then. Three
     queries; every machine that is read into Python lives or lived across ``begin``.
     """
-    mine = Machine.objects.filter(deployment__user=user)
-    whole: dict[str, Any] = mine.filter(requested_at__gte=begin).aggregate(sum=Sum("billed_usd"))
+    machines = Machine.objects.filter(deployment__user=user)
+    strays = Stray.objects.filter(deployment__user=user)
+    return _costs_by_user(machines, strays, begin, now=now)[user.pk]
+
+
+def limits() -> SpendingLimits:
+    """Return the installation's limits; its first reader makes the row, with the defaults."""
+    return SpendingLimits.objects.get_or_create(pk=THE_ROW)[0]
+
+
+def hold_limits() -> SpendingLimits:
+    """Return the limits, nobody else's until this transaction ends.
+
+    The write does what ``select_for_update`` does not do on SQLite (D5). On PostgreSQL what is
+    read after it sees what the one before has committed.
+    """
+    limits()
+    SpendingLimits.objects.filter(pk=THE_ROW).update(daily_usd=F("daily_usd"))
+    return limits()
+
+
+def check(user: User, budget: Decimal, *, now: datetime) -> None:
+    """Refuse a run that does not fit: a look without a promise, for before the cloud is asked.
+
+    Raises: ConflictError, E_LAUNCHES_BLOCKED or with the arithmetic of the cap.
+    """
+    _check(limits(), user, budget, now=now)
+
+
+def reserve(user: User, budget: Decimal, *, now: datetime) -> None:
+    """Refuse as ``check`` does, in the transaction that writes the deployment.
+
+    Two that are accepted at the same instant take turns, so that the second sees the first.
+    """
+    _check(hold_limits(), user, budget, now=now)
+
+
+def blocked(given: SpendingLimits) -> ConflictError | None:
+    """Return why nothing may be launched while the kill switch is on, or None."""
+    if given.launches_blocked_at is None:
+        return None
+    reason = f" ({given.launches_blocked_reason})" if given.launches_blocked_reason else ""
+    since = f"{given.launches_blocked_at:%Y-%m-%d %H:%M} UTC"
+    return ConflictError(
+        f"Staff has blocked all launches since {since}{reason}. {NOT_STARTED}",
+        remedy="Start again once staff has lifted the block.",
+        code="E_LAUNCHES_BLOCKED",
+    )
+
+
+def caps_of(user: User, *, now: datetime) -> Caps:
+    """Return all that the user's next run must fit into."""
+    return _caps(limits(), user, now=now)
+
+
+def committed_by_user(
+    begin: datetime, *, now: datetime, user: User | None = None
+) -> dict[int, Committed]:
+    """Return what counts against caps that begin at ``begin``, by user; of one or of all.
+
+    Six queries. A run that ends between them is counted twice rather than not at all: those
+    that live are read first.
+    """
+    whose, mine = ({}, {}) if user is None else ({"user": user}, {"deployment__user": user})
+    living = Deployment.objects.filter(status__in=LIVING, **whose)
+    reserved: defaultdict[int, list[Decimal]] = defaultdict(list)
+    for deployment in living.prefetch_related("machines", "strays"):
+        reserved[deployment.user_id].append(_kept_for(deployment, now=now))
+    spent = _costs_by_user(
+        Machine.objects.filter(deployment__status__in=TERMINAL, **mine),
+        Stray.objects.filter(deployment__status__in=TERMINAL, **mine),
+        begin,
+        now=now,
+    )
+    return {
+        pk: Committed(
+            spent_usd=costs.cents_up(spent[pk]),
+            reserved_usd=costs.cents_up(sum(reserved[pk], Decimal(0))),
+            runs=len(reserved[pk]),
+        )
+        for pk in {*reserved, *spent}
+    }
+
+
+def _kept_for(deployment: Deployment, *, now: datetime) -> Decimal:
+    """Return the budget of a living run, or its cost where that is more already."""
+    machines = sum((each.accrued_usd(now) for each in deployment.machines.all()), Decimal(0))
+    cost = sum((each.accrued_usd(now) for each in deployment.strays.all()), machines)
+    return max(deployment.budget_limit, cost)
+
+
+def sheet(*, now: datetime) -> Sheet:
+    """Return what counts against all caps."""
+    given, today = limits(), committed_by_user(day_of(now), now=now)
+    of_all = sum(today.values(), Committed())
+    month = committed_by_user(month_of(now), now=now)
+    own = UserLimits.objects.in_bulk(month, field_name="user_id")
+    users = User.objects.filter(pk__in=month).order_by("username")
+    lines = tuple(
+        SheetLine(user, *_caps_of_user(given, own.get(user.pk), month[user.pk])) for user in users
+    )
+    day, machines = MoneyCap(given.daily_usd, of_all), MachineCap(given.max_machines, of_all.runs)
+    return Sheet(now, day, machines, lines)
+
+
+def day_of(now: datetime) -> datetime:
+    """Return when the day began, in UTC."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def month_of(now: datetime) -> datetime:
+    """Return when the month began, in UTC."""
+    return day_of(now).replace(day=1)
+
+
+def _check(given: SpendingLimits, user: User, budget: Decimal, *, now: datetime) -> None:
+    refusal = blocked(given)
+    if refusal is not None:
+        raise refusal
+    _caps(given, user, now=now).check(budget)
+
+
+def _caps(given: SpendingLimits, user: User, *, now: datetime) -> Caps:
+    mine = committed_by_user(month_of(now), now=now, user=user).get(user.pk, Committed())
+    of_all = sum(committed_by_user(day_of(now), now=now).values(), Committed())
+    own = UserLimits.objects.filter(user=user).first()
+    month, machines = _caps_of_user(given, own, mine)
+    return Caps(
+        month=month,
+        day=MoneyCap(given.daily_usd, of_all),
+        machines=machines,
+        all_machines=MachineCap(given.max_machines, of_all.runs),
+    )
+
+
+def _caps_of_user(
+    given: SpendingLimits, own: UserLimits | None, committed: Committed
+) -> tuple[MoneyCap, MachineCap]:
+    mine = own or UserLimits()
+    return (
+        MoneyCap(_first(mine.monthly_usd, given.user_monthly_usd), committed),
+        MachineCap(_first(mine.max_machines, given.user_max_machines), committed.runs),
+    )
+
+
+def _first(own: Limit | None, everybodys: Limit | None) -> Limit | None:
+    return everybodys if own is None else own
+
+
+def _costs_by_user(
+    machines: QuerySet[Machine], strays: QuerySet[Stray], begin: datetime, *, now: datetime
+) -> defaultdict[int, Decimal]:
+    """F18, F21: what came late or twice is paid for all the same, and it is rare."""
+    found: defaultdict[int, Decimal] = defaultdict(Decimal)
+    whole = machines.filter(requested_at__gte=begin, billed_usd__isnull=False)
+    for user_id, billed in whole.values_list("deployment__user").annotate(sum=Sum("billed_usd")):
+        found[user_id] += billed
     lives = Q(gone_at__isnull=True, launch_state__in=MAY_LIVE)
     across = Q(requested_at__lt=begin, gone_at__gte=begin)
-    parts = [
-        _since(machine, begin, now=now)
-        for machine in mine.filter(lives | across)
-        if machine.requested_at < begin or machine.billed_usd is None
-    ]
-    return (whole["sum"] or Decimal(0)) + sum(parts, _strays_since(user, begin, now=now))
-
-
-def _strays_since(user: User, begin: datetime, *, now: datetime) -> Decimal:
-    """F18, F21: what came late or twice is paid for all the same, and it is rare."""
-    mine = Stray.objects.filter(deployment__user=user, bills_from__isnull=False)
-    since = mine.filter(Q(gone_at__isnull=True) | Q(gone_at__gte=begin))
-    return sum((_since(stray, begin, now=now) for stray in since), Decimal(0))
+    for machine in machines.filter(lives | across).select_related("deployment"):
+        if machine.requested_at < begin or machine.billed_usd is None:
+            found[machine.deployment.user_id] += _since(machine, begin, now=now)
+    since = Q(gone_at__isnull=True) | Q(gone_at__gte=begin)
+    for stray in strays.filter(since, bills_from__isnull=False).select_related("deployment"):
+        if stray.deployment is not None:
+            found[stray.deployment.user_id] += _since(stray, begin, now=now)
+    return found
 
 
 def _since(line: Machine | Stray, begin: datetime, *, now: datetime) -> Decimal:

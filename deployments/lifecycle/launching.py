@@ -7,9 +7,10 @@ from decimal import Decimal
 from django.conf import settings
 
 from core.database import retried
+from core.errors import SlipwayError
 from core.installation import installation_id
 from core.time import database_now
-from deployments import clouds, costs, quotes, strays
+from deployments import clouds, costs, quotes, spending, strays
 from deployments.lifecycle import faults
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.lease import Lease
@@ -57,6 +58,11 @@ def launch(lease: Lease, machine: Machine | None) -> float:
     host_key = generate_key_pair("slipway-machine")
     lease.renew(purpose="launch", seconds=timing.lease_seconds)
     intent = _intend(lease, offer, host_key=host_key)
+    # Looked at only now: whoever turns the switch later finds the intent, and ends what it brings.
+    blocked = spending.blocked(spending.limits())
+    if blocked is not None:
+        _withdraw(lease, intent, blocked)
+        return 0.0
     request = LaunchRequest(
         name=intent.name,
         instance_type=offer.instance_type,
@@ -179,8 +185,28 @@ def _intend(lease: Lease, offer: Offer, *, host_key: KeyPair) -> Machine:
     return machine
 
 
-def _save(lease: Lease, machine: Machine, result: LaunchResult) -> None:
+def _withdraw(lease: Lease, machine: Machine, why: SlipwayError) -> None:
+    """Settle an intent whose call is never made (T20)."""
+    _set_answered(lease, machine)
+    lease.write(
+        machine=machine,
+        machine_changes={
+            "launch_state": LaunchState.REFUSED,
+            "billed_usd": Decimal(0),
+            "refusal": _refusal("blocked", why),
+            "launch_ended_at": lease.now,
+        },
+        event=lease.event("refused", why.message, machine=machine),
+    )
+
+
+def _set_answered(lease: Lease, machine: Machine) -> None:
+    """Read the clock again; a launch never ends at the moment that it was asked for."""
     lease.now = max(database_now(), machine.requested_at + timedelta(microseconds=1))
+
+
+def _save(lease: Lease, machine: Machine, result: LaunchResult) -> None:
+    _set_answered(lease, machine)
     if isinstance(result, Launched):
         kind, message = "launched", "The cloud accepted the launch."
         changes = _accepted(result)
@@ -221,13 +247,19 @@ def _turned_down(result: Refused) -> dict[str, object]:
         "launch_state": LaunchState.REFUSED,
         "billed_usd": Decimal(0),
         "refusal": {
-            "reason": result.reason,
+            **_refusal(result.reason, error),
             "retry_after_seconds": result.retry_after_seconds,
-            "code": error.code,
-            "message": error.message,
-            "remedy": error.remedy,
             "retryable": error.retryable,
         },
+    }
+
+
+def _refusal(reason: str, error: SlipwayError) -> dict[str, object]:
+    return {
+        "reason": reason,
+        "code": error.code,
+        "message": error.message,
+        "remedy": error.remedy,
     }
 
 

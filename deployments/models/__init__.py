@@ -4,6 +4,7 @@ from deployments.models.clouds import CloudSnapshot, PacerSlot, Stray
 from deployments.models.deployments import Deployment, Event, Machine
 from deployments.models.drafts import Draft
 from deployments.models.jobs import TrainingJob
+from deployments.models.limits import SpendingLimits, UserLimits
 from deployments.models.recipes import TrainingConfig
 from deployments.models.runs import Artifact, Checkpoint, LogLine, Metric, MetricBucket, RunState
 from deployments.models.tokens import MachineToken
@@ -23,8 +24,10 @@ __all__ = [
     "MetricBucket",
     "PacerSlot",
     "RunState",
+    "SpendingLimits",
     "Stray",
     "TrainingConfig",
     "TrainingJob",
+    "UserLimits",
     "WorkerHeartbeat",
 ]

@@ -1,11 +1,16 @@
-"""What a user has spent since a moment: whole machines, living ones, and those across it."""
+"""What a user has spent since a moment, and what counts against their caps."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 
-from deployments.models.deployments import LaunchState
+from deployments import spending
+from deployments.caps import Committed
+from deployments.models import SpendingLimits, UserLimits
+from deployments.models.deployments import TERMINAL, LaunchState, Status
 from deployments.spending import spent_since
 from tests import builders
 from tests.builders import NOON
@@ -58,3 +63,133 @@ def test_t2_other_peoples_machines_are_not_counted(db: None) -> None:
     stranger: User = builders.make_user()
 
     assert spent_since(stranger, NOON - hours(1), now=NOON + hours(1)) == 0
+
+
+# What counts against a cap (F6, I6, T20).
+
+
+def committed(user: User, begin: datetime, *, now: datetime) -> Committed:
+    return spending.committed_by_user(begin, now=now, user=user).get(user.pk, Committed())
+
+
+def test_a_living_run_counts_with_its_whole_budget_before_and_while_it_bills(db: None) -> None:
+    waiting = builders.make_deployment(budget_limit=Decimal("7.50"))
+    training = builders.make_deployment(
+        waiting.user, budget_limit=Decimal("2.50"), status=Status.TRAINING
+    )
+    builders.make_machine(training, requested_at=NOON)
+
+    found = committed(waiting.user, NOON, now=NOON + hours(1))
+
+    assert found == Committed(reserved_usd=Decimal("10.00"), runs=2)
+
+
+def test_a_living_run_that_cannot_be_ended_counts_with_what_it_costs_by_now(db: None) -> None:
+    deployment = builders.make_deployment(budget_limit=Decimal("1.00"), status=Status.TERMINATING)
+    builders.make_machine(deployment, requested_at=NOON, hourly_price=Decimal("2.00"))
+
+    found = committed(deployment.user, NOON, now=NOON + hours(3))
+
+    assert found == Committed(reserved_usd=Decimal("6.00"), runs=1)
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_a_run_that_is_over_counts_with_its_bill_in_cents_and_nothing_more(
+    db: None, status: Status
+) -> None:
+    deployment = builders.make_deployment(status=status)
+    builders.make_machine(
+        deployment, requested_at=NOON, gone_at=NOON + hours(1), billed_usd=Decimal("1.2901")
+    )
+
+    found = committed(deployment.user, NOON, now=NOON + hours(2))
+
+    assert found == Committed(spent_usd=Decimal("1.30"))
+
+
+def test_F18_F21_machines_that_came_late_or_twice_count_in_living_runs_and_in_those_over(
+    db: None,
+) -> None:
+    living = builders.make_deployment(budget_limit=Decimal("1.00"), status=Status.TRAINING)
+    over = builders.make_deployment(living.user, status=Status.COMPLETED)
+    for deployment in (living, over):
+        builders.make_stray(deployment, hourly_price=Decimal("2.00"))
+
+    found = committed(living.user, NOON, now=NOON + hours(1))
+
+    assert found == Committed(Decimal("2.00"), Decimal("2.00"), runs=1)
+
+
+def test_a_run_that_was_over_before_the_month_does_not_count_and_one_across_it_in_part(
+    db: None,
+) -> None:
+    user = builders.make_user()
+    for gone_after, billed in ((1, "1.00"), (4, "4.00")):
+        over = builders.make_deployment(user, status=Status.COMPLETED)
+        builders.make_machine(
+            over, requested_at=NOON, gone_at=NOON + hours(gone_after), billed_usd=Decimal(billed)
+        )
+
+    found = committed(user, NOON + hours(3), now=NOON + hours(9))
+
+    assert found == Committed(spent_usd=Decimal("1.00"))
+
+
+def test_T2_each_user_counts_apart_and_all_together_for_the_day(db: None) -> None:
+    nina, omar = builders.make_user(), builders.make_user()
+    builders.make_deployment(nina, budget_limit=Decimal(3))
+    builders.make_deployment(omar, budget_limit=Decimal(4))
+
+    by_user = spending.committed_by_user(NOON, now=NOON)
+    caps = spending.caps_of(nina, now=NOON)
+
+    assert {pk: found.reserved_usd for pk, found in by_user.items()} == {nina.pk: 3, omar.pk: 4}
+    assert (caps.month.committed.reserved_usd, caps.machines.runs) == (Decimal(3), 1)
+    assert (caps.day.committed.reserved_usd, caps.all_machines.runs) == (Decimal(7), 2)
+
+
+def test_a_users_own_limits_come_before_everybodys_and_an_empty_one_is_everybodys(
+    db: None,
+) -> None:
+    user = builders.make_user()
+    own = UserLimits.objects.create(user=user, monthly_usd=Decimal(0))
+
+    caps = spending.caps_of(user, now=NOON)
+
+    assert (caps.month.limit_usd, caps.machines.limit) == (Decimal(0), 5)
+    own.monthly_usd, own.max_machines = None, 7
+    own.save()
+    SpendingLimits.objects.update(user_monthly_usd=None)
+    caps = spending.caps_of(user, now=NOON)
+    assert (caps.month.limit_usd, caps.machines.limit) == (None, 7)
+
+
+def test_days_and_months_begin_in_utc() -> None:
+    late = datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=3)))
+
+    assert spending.day_of(late) == datetime(2026, 2, 28, tzinfo=UTC)
+    assert spending.month_of(late) == datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def test_the_sheet_has_a_line_for_each_user_who_counts(db: None) -> None:
+    nina = builders.make_user("nina")
+    builders.make_user("nobody")
+    builders.make_deployment(nina, budget_limit=Decimal(3))
+    UserLimits.objects.create(user=nina, monthly_usd=Decimal(5))
+
+    sheet = spending.sheet(now=NOON)
+
+    (line,) = sheet.users
+    assert (line.user, line.month.left_usd, line.machines.runs) == (nina, Decimal(2), 1)
+    assert (sheet.day.committed.reserved_usd, sheet.machines.runs) == (Decimal(3), 1)
+
+
+def test_what_counts_is_read_in_so_many_queries_however_many_runs_there_are(
+    db: None, django_assert_num_queries: Any
+) -> None:
+    user = builders.make_user()
+    for _ in range(3):
+        builders.make_machine(builders.make_deployment(user))
+
+    with django_assert_num_queries(6):
+        committed(user, NOON, now=NOON)

@@ -5,7 +5,7 @@ A new code is one ``Entry`` in the module of its part of the story.
 
 from dataclasses import dataclass
 
-from deployments.pages.help import keys_and_data, machines, requests, training
+from deployments.pages.help import caps, keys_and_data, machines, requests, training
 from deployments.pages.help.entry import Entry
 
 
@@ -23,6 +23,7 @@ GROUPS = (
     Group("Preparing", training.PREPARING),
     Group("Training", training.RUNNING),
     Group("Limits", training.LIMITS),
+    Group("Caps and the kill switch", caps.CAPS),
     Group("Ending, and machines that are lost", machines.ENDING),
     Group("Your keys", keys_and_data.KEYS),
     Group("The clouds' answers", keys_and_data.CLOUDS),
