@@ -35,6 +35,11 @@ class Timing:
     prepare_limit_seconds: float = 3600.0
     # F43: time in which we looked, the cloud answered, and the run log had nothing new.
     silence_limit_seconds: float = 600.0
+    # The dead-man: after so long without a sign of us the machine stops training and saves; 0 is
+    # never. Long enough for an upgrade: runs go on while the control plane is away.
+    control_silence_limit_seconds: float = 1800.0
+    # F52: so much silence of a machine that lets us in, and we look whether its agent still lives.
+    agent_look_seconds: float = 60.0
     # F50: how long a machine that the cloud calls unhealthy may be silent as well.
     unhealthy_limit_seconds: float = 60.0
     # D8: what a safe landing may take; it is kept back from the budget.

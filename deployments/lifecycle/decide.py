@@ -240,9 +240,11 @@ def _how_it_ended(s: Situation, run: RunState) -> tuple[str, Fault | None]:
     if outcome == "completed":
         return "finished", None
     if outcome == "stopped" and run.error is None:
-        # Nobody asked it to: the agent's own clock did (F54).
         return "deadline", faults.over_time(str(s.deployment.max_hours.normalize()))
-    return "failed", _run_error(run)
+    why = _run_error(run)
+    # Nobody asked it to stop: one of the agent's own clocks did (F54).
+    landing = _AGENTS_CLOCKS.get(why["code"], "failed") if outcome == "stopped" else "failed"
+    return landing, why
 
 
 def _run_error(run: RunState) -> Fault:
@@ -344,6 +346,7 @@ def _need_machine(s: Situation) -> Machine:
     return machine
 
 
+_AGENTS_CLOCKS = {"E_MAX_HOURS": "deadline", "E_CONTROL_SILENT": "silence"}
 _BY_STATUS: dict[Status, Callable[[Situation], Action]] = {
     S.QUEUED: _queued,
     S.WAITING_FOR_CAPACITY: _waiting_for_capacity,

@@ -88,6 +88,23 @@ def silent(minutes: float) -> Fault:
     )
 
 
+def machine_rebooted(name: str) -> Fault:
+    return fault(
+        "E_MACHINE_REBOOTED",
+        f"The machine {name} was rebooted while the run was on it.",
+        remedy="Start the run again; if it happens twice, choose another region.",
+        retryable=True,
+    )
+
+
+def agent_lost(reason: str) -> Fault:
+    return fault(
+        "E_AGENT",
+        f"The agent on the machine ended without a word. {reason}",
+        remedy="Start the run again, on a machine with more memory if it happens twice.",
+    )
+
+
 def over_budget(budget: str) -> Fault:
     return fault(
         "E_BUDGET",

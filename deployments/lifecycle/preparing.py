@@ -10,6 +10,7 @@ from django.conf import settings
 from core.time import database_now
 from datasets.services import normalised_file
 from deployments import base_models, clouds, machine_tokens
+from deployments.lifecycle.agent_lost import note_agent_lost
 from deployments.lifecycle.lease import Lease
 from deployments.lifecycle.silence import note_look, note_sign_of_life
 from deployments.models import Machine, RunState
@@ -40,6 +41,8 @@ def prepare(lease: Lease, machine: Machine | None) -> float:
     if started.exit_status is None:
         # Unknown outcome: the start is idempotent, so the next tick asks again (F39).
         return timing.poll_seconds
+    if note_agent_lost(lease, machine, started):
+        return 0.0
     if started.exit_status != 0:
         raise commands.start_failed(started.stderr or started.stdout)
     lease.now = database_now()
@@ -123,6 +126,7 @@ def _job(machine: Machine) -> dict[str, object]:
         job_url=f"{settings.APP_URL}/api/training/jobs/{job.pk}" if settings.APP_URL else "",
         deadline_seconds=float(deployment.max_hours) * 3600,
         heartbeat_seconds=timing.heartbeat_seconds,
+        silence_limit_seconds=timing.control_silence_limit_seconds,
         allow_cpu=settings.ALLOW_CPU_MACHINES,
         torch_index_url=settings.TORCH_INDEX_URL,
         expected={

@@ -1,11 +1,13 @@
 """Training: read the run log, pass on the user's wishes, bring what the agent asks for."""
 
 import time
+from contextlib import suppress
 
 from django.conf import settings
 from django.db import transaction
 
 from deployments import clouds
+from deployments.lifecycle.agent_lost import look_after_agent
 from deployments.lifecycle.lease import Lease
 from deployments.lifecycle.preparing import bring_base_model, bring_dataset
 from deployments.lifecycle.silence import note_look
@@ -35,6 +37,8 @@ def follow(lease: Lease, machine: Machine | None) -> float:
         with connect(clouds.ssh_target(machine)) as remote:
             _pass_on_wishes(remote, lease, machine)
             read_run_log(remote, machine, deadline=deadline)
+            show_that_we_looked(remote, machine)
+            look_after_agent(remote, lease, machine)
             _bring_requested(remote, machine, deadline=deadline)
     except RemoteError:
         note_look(machine, run, timing=timing)
@@ -56,6 +60,13 @@ def read_run_log(remote: Remote, machine: Machine, *, deadline: float) -> None:
         if consumed == 0:
             return
         ingest(machine, events, log_offset=offset + consumed)
+
+
+def show_that_we_looked(remote: Remote, machine: Machine) -> None:
+    """Touch what the agent watches, or it believes that nobody minds its run any more."""
+    # A full disk must not keep us from reading why it is full.
+    with suppress(RemoteError):
+        remote.write(f"{run_folder(machine.name)}/control/seen", b"seen\n", mode=0o600)
 
 
 def _pass_on_wishes(remote: Remote, lease: Lease, machine: Machine) -> None:

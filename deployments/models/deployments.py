@@ -79,7 +79,7 @@ class Deployment(models.Model):
     save_wanted = models.BooleanField(default=True)
     # A checkpoint is wanted now; cleared once the machine was told.
     save_asked_at = models.DateTimeField(null=True, blank=True)
-    # Why the run came to its landing: finished, failed, stop, budget or deadline.
+    # Why the run came to its landing: finished, failed, stop, budget, deadline or silence.
     landing = models.CharField(max_length=20, blank=True, default="")
     # The terminal status that follows once every machine is proven gone.
     outcome = models.CharField(max_length=30, blank=True, default="")

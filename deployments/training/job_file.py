@@ -28,6 +28,7 @@ def build_job(
     dataset: Mapping[str, object],
     deadline_seconds: float,
     heartbeat_seconds: float,
+    silence_limit_seconds: float,
     allow_cpu: bool,
     expected: Mapping[str, object],
     job_url: str = "",
@@ -40,7 +41,8 @@ def build_job(
     ``job_url`` is the job's address for its machine (API.md section 5); empty: the machine cannot
     reach us. The token for it lies in the file ``token``, never here. ``torch_index_url`` is an
     index with torch builds for older drivers; without one such a machine must bring its own
-    torch. ``limits`` replaces some of the agent's own (``LIMITS`` in payload/agent.py).
+    torch. After ``silence_limit_seconds`` without a sign of us the agent stops the run and saves;
+    0 is never. ``limits`` replaces some of the agent's own (``LIMITS`` in payload/agent_run.py).
     ``issued_at`` (Unix seconds, now by default) shows whether clocks agree.
     """
     return {
@@ -51,6 +53,7 @@ def build_job(
         "dataset": dict(dataset),
         "deadline_seconds": deadline_seconds,
         "heartbeat_seconds": heartbeat_seconds,
+        "silence_limit_seconds": silence_limit_seconds,
         "allow_cpu": allow_cpu,
         "expected": dict(expected),
         "job_url": job_url,

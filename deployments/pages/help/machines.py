@@ -203,6 +203,14 @@ ENDING = (
         "Nothing, if the second one works. Else choose another region.",
     ),
     Entry(
+        "E_MACHINE_REBOOTED",
+        "The machine was rebooted",
+        "The machine started anew while the run was on it, so that training was cut off.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Start the run again; if it happens twice, choose another region.",
+    ),
+    Entry(
         "E_MACHINE_STOPPING",
         "The machine is being shut down",
         "The machine told that it is being stopped from outside while it trained.",

@@ -21,6 +21,18 @@ LIMITS = (
         "Duplicate the run with more hours or fewer steps.",
     ),
     Entry(
+        "E_CONTROL_SILENT",
+        "The machine stopped, because nobody looked after it",
+        "For half an hour (CONTROL_SILENCE_LIMIT_SECONDS) the machine saw no sign of this server: "
+        "no look over SSH, and nothing it sent was accepted.",
+        "The machine bills until it is ended: only this server, or `reap` on another host, can "
+        "end it at most clouds.",
+        "The machine stops training, saves, and waits. When this server is back it brings the "
+        "adapter home, ends the machine and proves it gone.",
+        "Find out why server or worker were away, and let `reap` run on a second host. Then "
+        "start the run again.",
+    ),
+    Entry(
         "E_PREPARE_TIMEOUT",
         "Preparing took too long",
         "Packages, data and base model were not in place within an hour.",
@@ -69,21 +81,78 @@ RUNNING = (
         "The end of the log says why. If the data is the reason, Datasets shows the row.",
     ),
     Entry(
-        "E_KILLED",
-        "The training process was killed",
-        "Something on the machine killed the process, most likely because its main memory (not "
-        "the GPU's) ran out.",
+        "E_HOST_OOM",
+        "The machine ran out of memory",
+        "The machine's main memory (not the GPU's) ran out, and its kernel ended the training "
+        "process. The message carries the kernel's words where it may be read.",
         UNTIL_GONE,
         ENDS_AND_KEEPS,
         "Choose a machine with more memory, or a smaller base model or data set.",
     ),
     Entry(
+        "E_KILLED",
+        "The training process was killed",
+        "Something on the machine ended the process by a signal, and neither Slipway nor a lack "
+        "of memory was the reason.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "Start the run again. If it happens twice, somebody or something on that image ends it.",
+    ),
+    Entry(
+        "E_CRASH",
+        "The training program crashed",
+        "The program failed below Python (a segmentation fault, an abort), as it does when "
+        "compiled packages and the card do not go together.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "The end of the log shows where it was. Start the run again, on another GPU type if it "
+        "happens twice.",
+    ),
+    Entry(
+        "E_STALLED",
+        "Training stood still",
+        "The machine was alive, but the step did not move for half an hour and forty times as "
+        "long as a step usually takes (an hour before the first step).",
+        UNTIL_GONE,
+        "It warns at half that time. Then it asks the program to save, ends it, keeps the newest "
+        "whole checkpoint as the adapter, and ends the machine.",
+        "The end of the log shows where the program was. Start the run again.",
+    ),
+    Entry(
         "E_CUDA",
         "The GPU or its driver failed",
-        "The card, its driver or the link between cards reported an error.",
+        "The card or its driver reported an error that is not the program's own.",
         UNTIL_GONE,
         TRIES_A_FRESH_ONE,
         "Start the run again; if it happens twice, choose another region or GPU type.",
+    ),
+    Entry(
+        "E_XID",
+        "The GPU reported a fault of its own",
+        "The machine's kernel wrote down a hardware fault of the card, its memory or its links "
+        "(an Xid message of the NVIDIA driver) while training ran.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Tell the cloud: the message has the kernel's line. Choose another region if it happens "
+        "twice.",
+    ),
+    Entry(
+        "E_NCCL",
+        "The GPUs lost contact with each other",
+        "The library through which GPUs exchange their results reported a failure or a timeout.",
+        UNTIL_GONE,
+        TRIES_A_FRESH_ONE,
+        "Start the run again; if it happens twice, choose another region or GPU type.",
+    ),
+    Entry(
+        "E_CUDA_KERNEL",
+        "A calculation on the GPU was not valid",
+        "The program asked the card for something it cannot do, such as a token id beyond the "
+        "vocabulary, or packages that do not know this card. Another machine would do the same.",
+        UNTIL_GONE,
+        ENDS_AND_KEEPS,
+        "Look at the rows trained on last. Choose another GPU type if the card is very new or "
+        "very old.",
     ),
     Entry(
         "E_AGENT",

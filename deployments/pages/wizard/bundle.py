@@ -89,6 +89,7 @@ def job_of(draft: Draft, forecast: OfferForecast | None) -> dict[str, object]:
         },
         deadline_seconds=float(draft.values.get("max_hours") or 0) * 3600,
         heartbeat_seconds=settings.TIMING.heartbeat_seconds,
+        silence_limit_seconds=settings.TIMING.control_silence_limit_seconds,
         allow_cpu=settings.ALLOW_CPU_MACHINES,
         torch_index_url=_without_password(settings.TORCH_INDEX_URL),
         expected=expected,

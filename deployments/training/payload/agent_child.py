@@ -91,9 +91,9 @@ class Child:
                 self._process.stdout.close()
         return self.status
 
-    def end(self, *, after_seconds: float) -> int:
-        """Ask it to end, insist after so many seconds, and return its status."""
-        self._signal(signal.SIGTERM)
+    def end(self, *, after_seconds: float, first: int = signal.SIGTERM) -> int:
+        """Ask it to end by signal ``first``, insist after so many seconds; return its status."""
+        self._signal(first)
         limit = time.monotonic() + after_seconds
         while self.poll() is None:
             if time.monotonic() >= limit:

@@ -1,4 +1,4 @@
-"""What can go wrong in a run: stable codes, words with numbers, and how an exit is classified.
+"""What can go wrong in a run: stable codes, the words for each, and what an error's text means.
 
 Standard library only; used by the agent and by what it starts.
 """
@@ -6,10 +6,9 @@ Standard library only; used by the agent and by what it starts.
 from __future__ import annotations
 
 import re
-import signal
 import traceback
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping
 
 # How train.py says by its exit status what happened; 1 is Python's own for an unexpected error.
 STOPPED = 10
@@ -23,23 +22,50 @@ EXIT_CODES = {
     "E_DISK": 25,
     "E_HF_ACCESS": 26,
     "E_HF_UNREACHABLE": 27,
+    "E_HOST_OOM": 28,
+    "E_CUDA_KERNEL": 29,
+    "E_NCCL": 30,
 }
 # F46: what another machine may well not show again.
-RETRYABLE = frozenset({"E_CUDA", "E_HF_UNREACHABLE"})
-_CODES = {status: code for code, status in EXIT_CODES.items()}
-_TAIL_LINES = 8
-# The first that matches decides. A device-side assert is a wrong label or token id, so it would
-# fail on every machine.
+RETRYABLE = frozenset({"E_CUDA", "E_NCCL", "E_XID", "E_HF_UNREACHABLE"})
+CODE_OF_STATUS = {status: code for code, status in EXIT_CODES.items()}
+# The first that matches decides: the narrower ones stand before those they are part of.
 _SIGNS = (
-    ("E_OOM", re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED")),
-    ("E_DISK", re.compile(r"No space left on device|Disk quota exceeded|errno 28\b", re.I)),
-    ("E_TRAINING", re.compile(r"device-side assert")),
+    (
+        "E_OOM",
+        r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|CUDA error: out of memory"
+        r"|cudaErrorMemoryAllocation",
+    ),
+    (
+        "E_HOST_OOM",
+        r"DefaultCPUAllocator|\bMemoryError\b|Cannot allocate memory"
+        r"|DataLoader worker .* killed by signal: Killed",
+    ),
+    ("E_DISK", r"No space left on device|Disk quota exceeded|errno 28\b"),
+    # A wrong label, token id or address, or a build that does not know the card: the same on
+    # every machine of this kind.
+    (
+        "E_CUDA_KERNEL",
+        r"device-side assert|illegal memory access|misaligned address|invalid device function"
+        r"|no kernel image is available|invalid configuration argument",
+    ),
+    (
+        "E_NCCL",
+        r"NCCL (?:error|WARN)|nccl(?:System|Internal|Remote|UnhandledCuda)Error|DistBackendError"
+        r"|Watchdog caught collective operation timeout",
+    ),
     (
         "E_CUDA",
-        re.compile(r"CUDA error|CUDA driver|CUBLAS_|CUDNN_|cudaError|NCCL (?:error|WARN)|Xid"),
+        r"CUDA error|CUDA driver|CUDA unknown error|CUBLAS_|CUDNN_|cudaError"
+        r"|no CUDA-capable device|GPU is lost",
     ),
-    ("E_HF_ACCESS", re.compile(r"GatedRepo|Cannot access gated repo|40[13] Client Error")),
+    ("E_HF_ACCESS", r"GatedRepo|Cannot access gated repo|40[13] Client Error"),
+    (
+        "E_HF_UNREACHABLE",
+        r"LocalEntryNotFoundError|We couldn't connect to|429 Client Error|50[234] Server Error",
+    ),
 )
+_COMPILED = tuple((code, re.compile(sign, re.IGNORECASE)) for code, sign in _SIGNS)
 
 
 class RunFailedError(Exception):
@@ -66,55 +92,59 @@ class RunFailedError(Exception):
 
 def code_of_text(text: str) -> str:
     """Return the code that an error's text speaks of; E_TRAINING when it says nothing we know."""
-    for code, sign in _SIGNS:
+    for code, sign in _COMPILED:
         if sign.search(text):
             return code
     return "E_TRAINING"
 
 
-def explain_exit(
-    status: int, *, tail: Sequence[str], job: Mapping[str, Any], machine: Mapping[str, Any]
-) -> RunFailedError:
-    """Return what an exit status of train.py means when it left no word of its own (F45, F46).
-
-    ``tail`` are its last lines, ``machine`` the newest figures of the heartbeat.
-    """
-    text = "\n".join(tail)
-    if status == -signal.SIGKILL:
-        return _killed(machine)
-    if status < 0:
-        return _crashed(-status, tail=tail)
-    code = _CODES.get(status, "E_TRAINING")
-    return failure(
-        code if code != "E_TRAINING" else code_of_text(text), job=job, detail=_last(tail)
-    )
-
-
 def failure(code: str, *, job: Mapping[str, Any], detail: str) -> RunFailedError:
-    """Return the failure of this code for this job, its remedy with the job's own numbers."""
+    """Return the failure of this code for this job, in words with the job's own numbers."""
     message, remedy = _WORDS.get(code, _WORDS["E_TRAINING"])
-    message = f"{message} {detail}".strip()
-    return RunFailedError(code, message, remedy=remedy.format(**_numbers(job)))
+    numbers = _numbers(job)
+    told = f"{message.format(**numbers)} {detail}".strip()
+    return RunFailedError(code, told, remedy=remedy.format(**numbers))
 
 
+_TWICE = "Start the run again; choose another region or GPU type if it happens twice."
 _WORDS = {
     "E_CONFIG": ("The training settings cannot be used.", "Correct the setting and start again."),
     "E_DATA": ("The training data cannot be used.", "Correct the data set and start again."),
     "E_OOM": (
-        "The GPU ran out of memory.",
-        "Lower per_device_train_batch_size from {batch} to {half_batch} and raise "
-        "gradient_accumulation_steps from {accumulation} to {double_accumulation} (the same "
-        "result), lower max_length from {length} to {half_length}{checkpointing}, or choose a GPU "
-        "with more memory.",
+        "The GPU ran out of memory with batches of {batch} rows of up to {length} tokens.",
+        "{smaller_batch}max_length from {length} to {half_length}{checkpointing}, or choose "
+        "a GPU with more memory.",
+    ),
+    "E_HOST_OOM": (
+        "The machine ran out of memory (RAM, not the GPU's).",
+        "Choose a machine with more memory, or a smaller base model or data set.",
     ),
     "E_NAN": (
         "The loss is no longer a finite number.",
         "Lower learning_rate from {rate:g} to {lower_rate:g} and raise warmup_ratio; look at the "
         "last rows trained on if it happens again.",
     ),
-    "E_CUDA": (
-        "The GPU or its driver failed.",
-        "Start the run again; choose another region or GPU type if it happens twice.",
+    "E_STALLED": (
+        "Training stood still.",
+        "Read the end of the log: it shows where the program was. Start the run again; if it "
+        "happens at the same step, look at the rows it trains on there.",
+    ),
+    "E_CUDA": ("The GPU or its driver failed.", _TWICE),
+    "E_CUDA_KERNEL": (
+        "A calculation on the GPU was not valid.",
+        "Look at the rows trained on last and at token ids beyond the vocabulary; choose another "
+        "GPU type if the card is very new or very old.",
+    ),
+    "E_NCCL": ("The GPUs lost contact with each other.", _TWICE),
+    "E_XID": ("The GPU reported a fault of its own.", _TWICE),
+    "E_CRASH": (
+        "The training program crashed below Python.",
+        "Read the end of the log: it shows where. Start the run again, on another GPU type if it "
+        "happens twice.",
+    ),
+    "E_KILLED": (
+        "The training process was killed.",
+        "Start the run again; choose a machine with more memory if it happens twice.",
     ),
     "E_DISK": (
         "The machine's disk is full.",
@@ -142,9 +172,7 @@ def _numbers(job: Mapping[str, Any]) -> dict[str, Any]:
     rate = _number(given.get("learning_rate"), 2e-4)
     return {
         "batch": batch,
-        "half_batch": max(1, batch // 2),
-        "accumulation": accumulation,
-        "double_accumulation": accumulation * 2,
+        "smaller_batch": _smaller_batch(batch, accumulation=accumulation),
         "length": length,
         "half_length": max(16, length // 2),
         "checkpointing": ""
@@ -155,46 +183,20 @@ def _numbers(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _smaller_batch(batch: int, *, accumulation: int) -> str:
+    """Say how to halve a batch without changing the result; nothing where it has one row."""
+    if batch < 2:
+        return "Lower "
+    return (
+        f"Lower per_device_train_batch_size from {batch} to {batch // 2} and raise "
+        f"gradient_accumulation_steps from {accumulation} to {2 * accumulation} (the same "
+        "result), lower "
+    )
+
+
 def _number(value: Any, default: Any) -> Any:
     fine = isinstance(value, (int, float)) and not isinstance(value, bool)
     return value if fine else default
-
-
-def _killed(machine: Mapping[str, Any]) -> RunFailedError:
-    total, used = machine.get("memory_total_bytes"), machine.get("memory_used_bytes")
-    figures = ""
-    if isinstance(total, int) and isinstance(used, int):
-        figures = f" Last seen: {used / 1024**3:.1f} of {total / 1024**3:.1f} GiB of memory used."
-    return RunFailedError(
-        "E_KILLED",
-        "The training process was killed from outside, most likely because the machine ran out of "
-        f"memory (RAM).{figures}",
-        remedy="Choose a machine with more memory, or a smaller base model or data set.",
-    )
-
-
-def _crashed(number: int, *, tail: Sequence[str]) -> RunFailedError:
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
-    if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
-        return RunFailedError(
-            "E_CUDA",
-            f"The training process crashed ({name}), as it does when GPU or driver fail. "
-            + _last(tail),
-            remedy=_WORDS["E_CUDA"][1],
-        )
-    return RunFailedError(
-        "E_TRAINING",
-        f"The training process was ended by {name}, not by us. {_last(tail)}",
-        remedy=_WORDS["E_TRAINING"][1],
-    )
-
-
-def _last(tail: Sequence[str]) -> str:
-    lines = [line for line in tail if line.strip()][-_TAIL_LINES:]
-    return "It said last: " + " | ".join(lines)[-1500:] if lines else ""
 
 
 def as_failure(problem: BaseException) -> RunFailedError:

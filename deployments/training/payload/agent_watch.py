@@ -14,6 +14,7 @@ from typing import Any
 
 import agent_machine
 from agent_log import RunLog
+from agent_silence import ControlSilence
 
 
 class StopAskedError(Exception):
@@ -21,11 +22,12 @@ class StopAskedError(Exception):
 
 
 class Wishes:
-    """What others want of this run: a stop file, the deadline, or a signal to the agent."""
+    """Why a run is to end early: a stop file, its deadline, silence, or a signal to the agent."""
 
     def __init__(self, control: Path) -> None:
         self.stop_file = control / "stop"
         self.deadline: float | None = None
+        self.silence: ControlSilence | None = None
         self.reason = ""
         self._signalled = False
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -37,11 +39,14 @@ class Wishes:
     def check(self) -> None:
         """Raise StopAskedError if the run is to end; ``reason`` keeps what came first."""
         late = self.deadline is not None and time.monotonic() >= self.deadline
+        unwatched = self.silence is not None and self.silence.is_too_long()
         if not self.reason:
             if self.stop_file.exists():
                 self.reason = "stop"
             elif late:
                 self.reason = "deadline"
+            elif unwatched:
+                self.reason = "silence"
             elif self._signalled:
                 self.reason = "signal"
         if self.reason:
@@ -59,18 +64,21 @@ class Wishes:
 class Heart(threading.Thread):
     """Tells the machine's figures at a steady pace, from the first second to the last."""
 
-    def __init__(self, log: RunLog, folder: Path) -> None:
+    def __init__(self, log: RunLog, folder: Path, wishes: Wishes) -> None:
         super().__init__(daemon=True)
         self.newest: dict[str, Any] = {}
         self.interval_seconds = 15.0
         self._log = log
+        self._wishes = wishes
         self._figures = agent_machine.Figures(folder)
         self._stopped = threading.Event()
 
     def run(self) -> None:
         while True:
             try:
-                self.newest = self._figures.read()
+                silence = self._wishes.silence
+                told = silence.figures() if silence is not None else {}
+                self.newest = {**self._figures.read(), **told}
                 self._log.append("heartbeat", **self.newest)
             except Exception:  # noqa: BLE001 (a figure we cannot read must not stop the heart)
                 traceback.print_exc()

@@ -236,7 +236,28 @@ def test_F54_waiting_for_a_first_machine_is_no_running_time() -> None:
     assert rests(decided(deployment, refused("capacity")))
 
 
-@pytest.mark.parametrize("landing", ["deadline", "budget", "failed"])
+@pytest.mark.parametrize(
+    ("code", "outcome", "landing"),
+    [
+        ("E_MAX_HOURS", "stopped", "deadline"),
+        ("E_CONTROL_SILENT", "stopped", "silence"),
+        ("E_MACHINE_STOPPING", "stopped", "failed"),
+        ("E_MAX_HOURS", "failed", "failed"),
+    ],
+)
+def test_what_stopped_the_run_on_the_machine_is_told_apart(
+    code: str, outcome: str, landing: str
+) -> None:
+    """F54, and the dead-man: each of the agent's own clocks has its landing and its words."""
+    told = faults.fault(code, "It stopped.", remedy="Look.")
+
+    action = recorded(S.TRAINING, working(), run=ended(outcome, error=told))
+
+    assert action.to == S.COLLECTING
+    assert action.deployment == {"landing": landing, "error": told}
+
+
+@pytest.mark.parametrize("landing", ["deadline", "budget", "failed", "silence"])
 def test_a_machine_lost_in_a_landing_is_not_replaced(landing: str) -> None:
     why = faults.over_time("1")
     deployment = collecting(landing=landing, error=why)

@@ -322,3 +322,20 @@ def test_F13_a_fallback_is_rented_when_what_was_asked_for_is_refused(world: Worl
     tried = [machine.instance_type for machine in world.machines(deployment)]
     assert (deployment.status, tried) == (S.COMPLETED, ["gpu_1x_a10", "gpu_1x_h100"])
     check_end(world.cloud, deployment, exact=True)
+
+
+# The dead-man: the machine stopped by itself while we were away.
+
+
+def test_a_run_that_stopped_because_we_were_silent_comes_home_with_its_reason(world: World) -> None:
+    told = {"code": "E_CONTROL_SILENT", "message": "Nobody looked.", "remedy": "Look."}
+    world.cloud.plan = Plan(exit_at=1800, outcome="stopped", error=told)
+    deployment = world.until(world.deploy(), S.TRAINING)
+    world.clock.advance(3600)
+
+    world.until(deployment)
+
+    assert deployment.status == S.FAILED
+    assert error_code(deployment) == "E_CONTROL_SILENT"
+    assert Artifact.objects.filter(deployment=deployment).exists()
+    check_end(world.cloud, deployment)

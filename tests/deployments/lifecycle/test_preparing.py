@@ -117,6 +117,17 @@ def test_F39_a_start_without_an_answer_is_asked_again(world: World) -> None:
     assert world.cloud.agents_started == [machine.name]
 
 
+def test_F52_a_machine_that_rebooted_while_it_was_prepared_may_be_replaced(world: World) -> None:
+    deployment, _, _ = with_machine(world, Status.PREPARING)
+    world.cloud.fail("start", "rebooted")
+
+    preparing.prepare(leased(deployment), Machine.objects.get())
+
+    fault = Machine.objects.get().fault
+    assert fault is not None
+    assert (fault["code"], fault["retryable"]) == ("E_MACHINE_REBOOTED", True)
+
+
 def test_F40_I11_preparing_twice_starts_one_agent(world: World) -> None:
     deployment, machine, _ = with_machine(world, Status.PREPARING)
 

@@ -6,11 +6,13 @@ from pytest_django.fixtures import Settings
 from deployments.lifecycle import training
 from deployments.models import Deployment, Machine, Metric, RunState
 from deployments.models.deployments import Status
+from deployments.remote import RemoteError
 from deployments.timing import Timing
 from deployments.training.job_file import run_folder
-from tests.deployments.virtual.acting import leased, with_machine
+from tests.deployments.virtual.acting import events, leased, with_machine
 from tests.deployments.virtual.agent import Agent, Plan
 from tests.deployments.virtual.cloud import VirtualMachine
+from tests.deployments.virtual.remote import VirtualRemote
 from tests.deployments.virtual.renting import listed
 from tests.deployments.virtual.world import World
 
@@ -102,7 +104,30 @@ def test_training_that_may_go_on_is_not_told_to_stop(world: World) -> None:
 
     followed(world, deployment, machine, after=0)
 
-    assert at_cloud.files == {}
+    assert f"{run_folder(machine.name)}/control/stop" not in at_cloud.files
+
+
+def test_each_look_leaves_its_trace_for_the_machines_own_clock(world: World) -> None:
+    """The dead-man: a machine that sees none for long stops its run."""
+    deployment, machine, at_cloud = running(world)
+    followed(world, deployment, machine, after=10)
+    seen = at_cloud.files.pop(f"{run_folder(machine.name)}/control/seen")
+
+    followed(world, deployment, machine, after=10)
+
+    assert at_cloud.files[f"{run_folder(machine.name)}/control/seen"] == seen
+
+
+def test_F35_a_machine_whose_disk_is_full_is_read_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise RemoteError("The machine cannot keep it.", remedy="")
+
+    monkeypatch.setattr(VirtualRemote, "write", full)
+    deployment, machine, _ = running(world)
+
+    assert followed(world, deployment, machine, after=31).step == 2
 
 
 def test_a_wish_to_save_is_passed_on_once(world: World) -> None:
@@ -115,7 +140,7 @@ def test_a_wish_to_save_is_passed_on_once(world: World) -> None:
     followed(world, deployment, machine, after=0)
 
     assert told
-    assert at_cloud.files == {}
+    assert f"{run_folder(machine.name)}/control/save" not in at_cloud.files
     deployment.refresh_from_db()
     assert deployment.save_asked_at is None
 
@@ -201,3 +226,56 @@ def test_F58_while_the_cloud_does_not_show_the_machine_silence_does_not_grow(
         run = followed(world, deployment, machine, after=10)
 
     assert run.silent_seconds <= 3 * TIMING.poll_seconds
+
+
+# An agent that is no more.
+
+
+def silent_for(world: World, rented: Rented, *, looks: int) -> Machine:
+    """Let that many looks in a row find nothing new on a machine that lets us in."""
+    deployment, machine, _ = rented
+    for _ in range(looks):
+        followed(world, deployment, machine, after=10)
+    machine.refresh_from_db()
+    return machine
+
+
+def test_F52_a_machine_that_was_rebooted_is_a_lost_run_that_may_be_tried_again(
+    world: World,
+) -> None:
+    rented = running(world, falls_silent=20, exit_at=10_000)
+    world.cloud.fail("start", "rebooted")
+
+    machine = silent_for(world, rented, looks=9)
+
+    assert machine.fault is not None
+    assert (machine.fault["code"], machine.fault["retryable"]) == ("E_MACHINE_REBOOTED", True)
+    assert events(rented[0])[-1] == "agent_lost"
+
+
+def test_F52_an_agent_that_died_twice_is_given_up(world: World) -> None:
+    rented = running(world, falls_silent=20, exit_at=10_000)
+    world.cloud.fail("start", "fails")
+
+    machine = silent_for(world, rented, looks=9)
+
+    assert machine.fault is not None
+    assert (machine.fault["code"], machine.fault["retryable"]) == ("E_AGENT", False)
+    assert "twice" in machine.fault["message"]
+
+
+@pytest.mark.parametrize("answer", ["ok", "unknown"])
+def test_F52_an_agent_that_lives_or_could_not_be_asked_is_no_fault(
+    world: World, answer: str
+) -> None:
+    rented = running(world, falls_silent=20, exit_at=10_000)
+    world.cloud.fail("start", answer)
+
+    assert silent_for(world, rented, looks=9).fault is None
+
+
+def test_F52_a_machine_that_tells_news_is_not_asked(world: World) -> None:
+    rented = running(world)
+    world.cloud.fail("start", "rebooted")
+
+    assert silent_for(world, rented, looks=7).fault is None

@@ -85,6 +85,10 @@ class Run:
         part.replace(path)
         return path
 
+    def add_training(self, script: str) -> None:
+        """Append to the fake train.py, which has its helpers already."""
+        self.write("train.py", (self.folder / "train.py").read_text() + script)
+
     def write_job(self) -> None:
         self.write("job.json", json.dumps(self.job))
 
@@ -112,6 +116,10 @@ class Run:
         lines = text[: text.rfind("\n") + 1].splitlines()
         events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [event for event in events if kind is None or event["kind"] == kind]
+
+    def phases(self) -> list[str]:
+        """Return the phases that the run has gone through."""
+        return [event["phase"] for event in self.events("phase")]
 
     def wait_for(
         self, wanted: Callable[[], object], *, what: str = "it", seconds: float = 300
@@ -208,6 +216,7 @@ def make_job(rows: bytes = ROWS, **changes: Any) -> dict[str, Any]:
         },
         deadline_seconds=600,
         heartbeat_seconds=0.5,
+        silence_limit_seconds=0,
         allow_cpu=True,
         expected={"gpu_count": 1, "vram_gib": 24, "architecture": "x86_64"},
         limits={

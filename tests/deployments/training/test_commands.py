@@ -1,12 +1,10 @@
 """Starting the agent: once, whatever happens to the answer, in a real shell."""
 
-import json
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -39,15 +37,28 @@ def test_a_second_start_finds_the_first_agent_and_prints_the_same_pid(run: Run) 
 
 
 def test_many_starts_at_once_make_one_agent(run: Run) -> None:
-    """I11."""
+    """F39, I11."""
     run.write_job()
 
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: run.shell(commands.start_agent(NAME)), range(6)))
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: run.shell(commands.start_agent(NAME)), range(10)))
 
     assert len({answer.stdout for answer in answers}) == 1
     run.wait_for_event("log", text="training")
     assert len(run.events("phase")) == 4
+
+
+def test_F39_many_starts_at_once_after_its_death_make_one_agent_more(run: Run) -> None:
+    first = run.start()
+    run.wait_for_event("log", text="training")
+    kill(run, first)
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: run.shell(commands.start_agent(NAME)), range(10)))
+
+    assert {answer.stdout.strip() for answer in answers} == {str(run.agent_pid())}
+    assert run.agent_pid() != first
+    run.wait_for(lambda: [event.get("text") for event in run.events()].count("training") == 2)
 
 
 def test_a_second_agent_in_the_same_folder_ends_at_once(run: Run) -> None:
@@ -127,20 +138,51 @@ def test_an_agent_that_dies_twice_is_not_started_a_third_time(run: Run) -> None:
 
 
 def test_a_restart_does_not_win_the_run_more_time(run: Run) -> None:
-    """F54."""
+    """F54, F78: by the clock of the kernel, whatever the log's own times say."""
     run.job["deadline_seconds"] = 3600
     pid = run.start()
     run.wait_for_event("log", text="training")
     kill(run, pid)
-    first, *others = (run.folder / "run.jsonl").read_text().splitlines(keepends=True)
-    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    event = {**json.loads(first), "time": an_hour_ago.isoformat()}
-    run.write("run.jsonl", "".join([json.dumps(event) + "\n", *others]))
+    an_hour_before = float((run.folder / "lock" / "started").read_text()) - 3600
+    run.write("lock/started", f"{an_hour_before}\n")
 
     run.start()
     exit_event = run.wait_for_exit()
 
     assert exit_event["error_code"] == "E_MAX_HOURS"
+
+
+def test_F52_after_a_reboot_no_agent_is_started_and_the_answer_says_so(run: Run) -> None:
+    pid = run.start()
+    run.wait_for_event("log", text="training")
+    kill(run, pid)
+    run.write("lock/boot", "another-boot\n")
+    known = len(run.events())
+
+    answer = run.shell(commands.start_agent(NAME), check=False)
+
+    assert answer.returncode == commands.REBOOTED
+    assert "rebooted" in answer.stderr
+    assert not run.agent_lives()
+    assert len(run.events()) == known
+
+
+def test_F52_a_run_that_had_ended_before_the_reboot_has_ended(run: Run) -> None:
+    pid = run.start()
+    run.write("control/stop", "stop\n")
+    run.wait_for_exit()
+    run.write("lock/boot", "another-boot\n")
+
+    assert run.start() == pid
+
+
+def test_F52_an_agent_that_somebody_starts_by_hand_after_a_reboot_ends_the_run(run: Run) -> None:
+    run.write_job()
+    run.write("lock/boot", "another-boot\n")
+
+    run.shell(f"cd {run.folder} && python3 agent.py", check=False)
+
+    assert run.events("exit")[0]["error_code"] == "E_MACHINE_REBOOTED"
 
 
 def test_a_stale_pid_that_now_belongs_to_a_stranger_is_not_taken_for_the_agent(run: Run) -> None:

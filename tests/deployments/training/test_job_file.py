@@ -12,18 +12,7 @@ from deployments.training.job_file import PAYLOAD, PAYLOAD_FILES, build_job, run
 from tests.deployments.training.runs import make_job
 
 ROOT = Path(__file__).resolve().parents[3]
-AGENT_FILES = (
-    "agent.py",
-    "agent_child.py",
-    "agent_data.py",
-    "agent_failures.py",
-    "agent_log.py",
-    "agent_machine.py",
-    "agent_push.py",
-    "agent_watch.py",
-    "adapter_files.py",
-    "checkpoint_files.py",
-)
+AGENT_FILES = (*sorted(path.name for path in PAYLOAD.glob("agent*.py")), "adapter_files.py")
 
 
 def test_the_run_folder_lies_below_the_login_home() -> None:
@@ -46,6 +35,7 @@ def test_the_job_file_is_json_and_keeps_what_it_was_given() -> None:
         dataset={"sha256": "00", "size_bytes": 3, "format": "chat", "rows": 1},
         deadline_seconds=3600,
         heartbeat_seconds=15,
+        silence_limit_seconds=1800,
         allow_cpu=False,
         expected={"gpu_count": 1, "vram_gib": 24, "architecture": "x86_64"},
         issued_at=1000.0,

@@ -63,8 +63,13 @@ class VirtualRemote:
         return True
 
     def _start_agent(self) -> Result:
-        if self._cloud.next_fault("start") == "unknown":
+        fault = self._cloud.next_fault("start")
+        if fault == "unknown":
             return Result(None, "", "")
+        if fault == "rebooted":
+            return Result(commands.REBOOTED, "", "The machine was rebooted.\n")
+        if fault == "fails":
+            return Result(1, "", "The agent ended twice without a word.\n")
         if self._machine.agent is None:
             self._machine.agent = Agent(self._cloud.plan, self._cloud.clock.now)
             self._cloud.agents_started.append(self._machine.name)
