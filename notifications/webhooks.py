@@ -59,7 +59,7 @@ def change(
         changes["url"] = url
     if wanted is not None:
         changes["kinds"] = _checked(wanted)
-    if is_enabled is not None:
+    if is_enabled is not None and is_enabled != webhook.is_enabled:
         changes |= {"is_enabled": is_enabled, "switched_off_because": ""}
     with transaction.atomic():
         Webhook.objects.filter(pk=webhook.pk).update(**changes)

@@ -1,4 +1,4 @@
-"""The settings page: what may act as its reader (tokens, sessions), and the password (T14)."""
+"""The settings page: what may act as its reader, who is told, and the password (T14)."""
 
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from core import audit, confirmation, sessions, tokens
 from core.errors import ConflictError
 from core.lookups import get_owned
 from core.models import SignIn
+from deployments.pages import notifications
 from deployments.pages.account_forms import NewPasswordForm, NewTokenForm
 from deployments.pages.answers import member, page
 from deployments.pages.browser_words import browser_words
@@ -24,13 +25,17 @@ from deployments.templatetags.wording import counted
 @page
 @require_safe
 def settings(request: HttpRequest) -> HttpResponse:
-    """List the reader's live tokens and sign-ins."""
+    """List the reader's live tokens and sign-ins, and who is told of the runs."""
     user = member(request)
     sign_ins = [
         (sign_in, browser_words(sign_in.user_agent), sessions.is_own(sign_in, request))
         for sign_in in sessions.live_sign_ins(user)
     ]
-    context = {"tokens": tokens.live_tokens(user), "sign_ins": sign_ins}
+    context = {
+        "tokens": tokens.live_tokens(user),
+        "sign_ins": sign_ins,
+        **notifications.section(user),
+    }
     return render(request, "settings/settings.html", context)
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from deployments.pages import account, confirm, data, machines, runs, vault
+from deployments.pages import account, confirm, data, machines, notifications, runs, vault
 from deployments.pages.help import views as help_pages
 from deployments.pages.wizard import data as wizard_data
 from deployments.pages.wizard import drafts_list, hardware, method, model, review, training
@@ -48,6 +48,10 @@ urlpatterns = [
     path("settings/tokens/<uuid:token_id>/revoke/", account.revoke_token, name="revoke-token"),
     path("settings/sessions/end/", account.end_other_sessions, name="end-other-sessions"),
     path("settings/sessions/<uuid:session_id>/end/", account.end_session, name="end-session"),
+    path("settings/mail/", notifications.mail_choice, name="mail"),
+    path("settings/mail/test/", notifications.test_mail, name="mail-test"),
+    path("settings/webhooks/new/", notifications.new_webhook, name="new-webhook"),
+    path("settings/webhooks/<uuid:webhook_id>/", include("deployments.pages.webhook_urls")),
     path("vault/", vault.vault, name="vault"),
     path("vault/add/", vault.add, name="vault-add"),
     path("vault/<uuid:entry_id>/check/", vault.check, name="vault-check"),

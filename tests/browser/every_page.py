@@ -17,6 +17,7 @@ from core.installation import installation_id
 from core.time import database_now
 from deployments.models import Stray, WorkerHeartbeat
 from deployments.pages.help.views import TOPICS
+from notifications import webhooks
 from tests import builders
 from tests.config.routes import Route, every_route
 from tests.deployments.pages import scenes
@@ -74,6 +75,9 @@ class Afternoon:
         )
         token, _ = tokens.create_token(user, name="notebook", scopes=tokens.DEFAULT_SCOPES)
         self.broken = builders.make_dataset(user, content=b"no json\n" * 3, name="b" * 120)
+        webhook, _ = webhooks.add(user, url="https://hooks.example.org/" + "in" * 60)
+        scenes.given_up(webhook)
+        webhooks.send_test(webhook)
         drafts = [
             builders.make_draft(user, updated_at=now),
             builders.make_draft(
@@ -99,6 +103,7 @@ class Afternoon:
             "artifact_id": [str(artifact.pk) for run in runs for artifact in run.artifacts.all()],
             "config_id": [str(config.pk)],
             "token_id": [str(token.pk)],
+            "webhook_id": [str(webhook.pk)],
             # Whatever is nobody's leads elsewhere, or is not there.
             "nonce": ["00000000-0000-4000-8000-000000000000"],
             "session_id": ["00000000-0000-4000-8000-000000000000"],

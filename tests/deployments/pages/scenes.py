@@ -15,6 +15,8 @@ from datasets.models import Dataset
 from deployments import costs
 from deployments.models import CloudSnapshot, Deployment, Machine, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
+from notifications import webhooks
+from notifications.models import Message, Webhook
 from tests import builders
 from tests.deployments.pages.telling import TOTAL_STEPS, seconds, training_told, weights
 
@@ -371,3 +373,13 @@ def many(user: User) -> list[Deployment]:
         training(user, dataset=data),
         preparing(user, name="Contract clauses, prefer short", model="Qwen/Qwen3-8B", dataset=data),
     ]
+
+
+def given_up(webhook: Webhook) -> Message:
+    """Make a message that ten tries did not bring to a webhook."""
+    message = webhooks.send_test(webhook)
+    message.kind, message.status, message.tries = "run.failed", Message.Status.DEAD, 10
+    message.answer_status, message.problem = 500, "It answered 500."
+    message.settled_at, message.next_try_at = database_now(), None
+    message.save()
+    return message
