@@ -7,6 +7,7 @@ notice, so a canary goes through each queue and a silent cluster is killed and s
 """
 
 import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 # Longer than the 50 s a task may take, so that running tasks end by themselves.
 STOP_GRACE_SECONDS = 55.0
 BEAT_SECONDS = 5.0
+# Source: prctl(2), linux/prctl.h.
+PR_SET_PDEATHSIG = 1
 FORGET_BEATS_AFTER = timedelta(days=1)
 
 
@@ -174,8 +177,20 @@ class Supervisor:
 
 def serve_queue(*, supervisor: int) -> None:
     """Serve one queue as a child of the supervisor with that process id, and end with it."""
+    os.register_at_fork(after_in_child=_end_with_parent)
     watch = threading.Thread(target=_end_with, args=(supervisor,), daemon=True)
     tasks.serve_queue(when_started=watch.start)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the one that forked it ends (Linux, else nothing).
+
+    Else a pusher whose cluster was killed together with its supervisor goes on for ever, and takes
+    tasks off the queue that nobody does (measured: tests/fire/kill_loop.py).
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_with(supervisor: int) -> None:

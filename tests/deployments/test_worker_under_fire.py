@@ -77,6 +77,18 @@ def test_F75_a_queue_whose_main_process_was_killed_is_started_again_without_orph
     assert lines(told) == ["done"]
 
 
+def test_F75_when_a_worker_and_the_mains_of_its_queues_are_killed_at_once_nothing_lives_on(
+    running: Worker,
+) -> None:
+    until(lambda: len(running.idle()) == 2)
+    mains = running.process.children()
+    below = [each for main in mains for each in main.children(recursive=True)]
+    for each in (running.process, *mains):
+        each.kill()
+
+    until(lambda: not [each for each in below if is_alive(each)], told=running.log)
+
+
 def test_a_stalled_queue_does_not_keep_the_worker_from_stopping_cleanly(running: Worker) -> None:
     until(lambda: len(running.idle()) == 2)
     before = running.tree()

@@ -39,7 +39,8 @@ def check_story(deployment: Deployment) -> None:
     """Fail when the deployment's events do not tell a life that may be told (I4, I13)."""
     status, version = "queued", 0
     for event in Event.objects.filter(deployment=deployment).order_by("id"):
-        if event.to_status:
+        # Being accepted is where it begins, no move from anywhere.
+        if event.to_status and event.kind != "queued":
             assert event.from_status == status, f"I4: {event}"
             assert is_allowed(status, event.to_status), f"I4: {event}"
             status = event.to_status
