@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 from django.db.models import Max, OuterRef, QuerySet, Subquery
@@ -14,6 +15,7 @@ from deployments.models import Deployment, LogLine, Metric, MetricBucket, RunSta
 STEP_METRIC = "train/loss"
 LEVELS = ("debug", "info", "warning", "error")
 MAX_NAMES = 100
+STEPS_OF_A_MEDIAN = 200
 MAX_VALUES = 100_000
 
 
@@ -100,6 +102,22 @@ def usual_seconds_to_first_step(user_id: int) -> float | None:
     pairs = came.values_list("first_step_at", "machine__deployment__created_at")[:20]
     took = [(first - accepted).total_seconds() for first, accepted in pairs if first]
     return statistics.median(took) if took else None
+
+
+def median_step_seconds(machine_id: UUID) -> float | None:
+    """Return what a step of this machine usually takes, from its newest losses; None if unknown.
+
+    Losses that came with one look have one time, so only changes of it tell.
+    """
+    rows = Metric.objects.filter(machine=machine_id, name=STEP_METRIC).order_by("-step")
+    newest = rows.values_list("step", "at")[:STEPS_OF_A_MEDIAN]
+    last_of_a_look = {at: step for step, at in reversed(newest)}
+    paces = [
+        (at - before).total_seconds() / (step - earlier)
+        for (before, earlier), (at, step) in pairwise(sorted(last_of_a_look.items()))
+        if step > earlier
+    ]
+    return statistics.median(paces) if paces else None
 
 
 def log_lines(job: TrainingJob, *, level: str = "debug") -> QuerySet[LogLine]:

@@ -165,6 +165,7 @@ def _progress(machine: Machine, run: RunState, event: JsonObject, now: datetime)
     if step is not None and step != run.step:
         run.step = step
         run.stepped_at = now
+        run.stalled_seconds = 0
         run.first_step_at = run.first_step_at or now
     if total is not None:
         run.total_steps = total

@@ -40,6 +40,10 @@ class Timing:
     control_silence_limit_seconds: float = 1800.0
     # F52: so much silence of a machine that lets us in, and we look whether its agent still lives.
     agent_look_seconds: float = 60.0
+    # F44: how long a step may take at least before the run counts as stalled, and in how many of
+    # its own median steps; at twice that it is ended.
+    step_limit_seconds: float = 900.0
+    step_limit_medians: float = 20.0
     # F50: how long a machine that the cloud calls unhealthy may be silent as well.
     unhealthy_limit_seconds: float = 60.0
     # D8: what a safe landing may take; it is kept back from the budget.
@@ -51,6 +55,8 @@ class Timing:
     terminate_retry_limit_seconds: float = 300.0
     terminate_repeat_seconds: float = 60.0
     terminate_alarm_seconds: float = 600.0
+    # F67: how long a machine may be shown as ending.
+    terminating_alarm_seconds: float = 900.0
     # D2: how long after a deployment's end its machine names are watched.
     watch_seconds: float = 86400.0
     # F69: how long a machine with our prefix and no row may live.

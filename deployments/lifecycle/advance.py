@@ -15,7 +15,7 @@ from core.database import DATABASE_AWAY, reconnect
 from core.errors import ServerFaultError, SlipwayError
 from core.time import database_now
 from datasets.services import revoke_tokens
-from deployments import machine_tokens, telling
+from deployments import history, machine_tokens, telling
 from deployments.lifecycle import booting, collecting, launching, preparing, terminating, training
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.attention import FAILED_TICKS
@@ -139,9 +139,17 @@ def observe(lease: Lease, *, timing: Timing) -> Situation:
         adapter_home=home,
         now=lease.now,
         timing=timing,
+        median_step_seconds=_median_step_seconds(run, timing=timing),
         cloud_error=_cloud_error(deployment),
         strays=tuple(deployment.strays.order_by("pk")),
     )
+
+
+def _median_step_seconds(run: RunState | None, *, timing: Timing) -> float | None:
+    """Ask only once it matters: the run's own pace can make the limit of a step longer (F44)."""
+    if run is None or run.stalled_seconds < timing.step_limit_seconds:
+        return None
+    return history.median_step_seconds(run.machine_id)
 
 
 def _cloud_error(deployment: Deployment) -> Mapping[str, Any] | None:

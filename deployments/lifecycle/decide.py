@@ -9,13 +9,22 @@ from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.attention import attention
 from deployments.lifecycle.ending import end_machines, lead_to_end, terminating
 from deployments.lifecycle.faults import Fault
-from deployments.lifecycle.knowledge import boot_looked_seconds, machine_fault, settle
+from deployments.lifecycle.knowledge import (
+    boot_looked_seconds,
+    machine_fault,
+    right_price,
+    settle,
+    silence,
+)
 from deployments.lifecycle.limits import budget_warning, landing_seconds, limit_reached
 from deployments.lifecycle.situation import Situation
+from deployments.lifecycle.stalling import is_stalled, stalled
 from deployments.models.deployments import Deployment, Desired, LaunchState, Machine, Status
 from deployments.models.runs import RunState
 
 S = Status
+# F43, F44: what a run lands for that something is wrong with it, not that it is over.
+LAST_TRIES = ("silent", "stalled")
 TRAINING_PHASES = frozenset({"train", "save", "finished"})
 
 
@@ -24,7 +33,7 @@ def decide(situation: Situation) -> Action:
     deployment = situation.deployment
     if deployment.is_terminal:
         return Rest(None)
-    change = attention(situation)
+    change = right_price(situation) or attention(situation)
     if change is not None:
         return change
     if deployment.status == S.TERMINATING:
@@ -199,6 +208,8 @@ def _preparing(s: Situation) -> Action:
         return Record("training", "Everything is in place; training.", to=S.TRAINING)
     if run is not None and run.exit is not None:
         return _run_ended(s, machine, run)
+    if (mute := silence(s)) is not None:
+        return _machine_failed(s, machine, mute)
     if s.age(machine.login_at or s.deployment.status_since) >= s.timing.prepare_limit_seconds:
         limit = s.timing.prepare_limit_seconds / 60
         return _machine_failed(s, machine, faults.prepare_timeout(limit))
@@ -218,7 +229,22 @@ def _training(s: Situation) -> Action:
         return _machine_failed(s, machine, bad)
     if s.run is not None and s.run.exit is not None:
         return _run_ended(s, machine, s.run)
+    if (mute := silence(s)) is not None:
+        return _save_what_there_is(s, machine, "silent", mute)
+    if is_stalled(s, times=2):
+        return _save_what_there_is(s, machine, "stalled", stalled(s, times=2))
     return _follow(s, machine)
+
+
+def _save_what_there_is(s: Situation, machine: Machine, landing: str, why: Fault) -> Action:
+    """F43, F44: a last try, for as long as a landing may take and the budget allows."""
+    return Record(
+        landing,
+        f"{why['message']} Trying to save what there is, then ending.",
+        to=S.COLLECTING,
+        deployment={"landing": landing, "error": why},
+        machine=machine,
+    )
 
 
 def _run_ended(s: Situation, machine: Machine, run: RunState) -> Action:
@@ -263,12 +289,18 @@ def _collecting(s: Situation) -> Action:
         return _landed(s)
     if (bad := machine_fault(s, machine)) is not None:
         return _machine_failed(s, machine, bad)
-    if run is not None and run.exit is not None and not run.exit.get("has_adapter"):
-        return lead_to_end(s, _failed_or_cancelled(d), d.error or faults.no_adapter())
+    if run is not None and run.exit is not None:
+        if d.landing in LAST_TRIES and run.exit.get("outcome") == "completed":
+            told = "It was only out of sight: training has ended."
+            return Record("finished", told, deployment={"landing": "finished", "error": None})
+        if not run.exit.get("has_adapter"):
+            return _machine_failed(s, machine, d.error or faults.no_adapter())
     # What finished by itself may take as long as money and time last.
-    hurried = d.landing in ("stop", "budget", "deadline")
+    hurried = d.landing in ("stop", "budget", "deadline", *LAST_TRIES)
     if hurried and s.age(d.status_since) >= landing_seconds(s):
-        return lead_to_end(s, _failed_or_cancelled(d), d.error or faults.collect_timeout())
+        return _machine_failed(s, machine, d.error or faults.collect_timeout())
+    if d.landing not in LAST_TRIES and (mute := silence(s)) is not None:
+        return _machine_failed(s, machine, mute)
     if run is None or run.exit is None:
         # The agent was asked to save; it is followed until it has.
         return _follow(s, machine)
@@ -317,7 +349,7 @@ def _machine_failed(s: Situation, machine: Machine, why: Fault) -> Action:
 def _may_try_again(s: Situation, machine: Machine) -> bool:
     d = s.deployment
     # What landed for another reason than success would land again.
-    wanted = d.desired == Desired.RUN and d.landing in ("", "finished")
+    wanted = d.desired == Desired.RUN and d.landing in ("", "finished", *LAST_TRIES)
     started = [m for m in s.machines if m.launch_state == LaunchState.LAUNCHED]
     reserve = costs.reserve(
         machine.hourly_price, timing=s.timing, quantum_seconds=machine.billing_quantum_seconds

@@ -5,7 +5,7 @@ from datetime import timedelta
 from deployments import costs
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.faults import Fault
-from deployments.lifecycle.knowledge import machine_fault, proof, proven_gone, settle
+from deployments.lifecycle.knowledge import machine_fault, proof, proven_gone, settle, silence
 from deployments.lifecycle.limits import limit_reached
 from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import Desired, LaunchState, Machine, Status
@@ -52,6 +52,7 @@ def _may_be_kept(s: Situation, machine: Machine) -> bool:
         and machine.fault is None
         and machine.login_at is not None
         and machine_fault(s, machine) is None
+        and silence(s) is None
         and limit_reached(s)[1] is None
     )
 

@@ -171,6 +171,52 @@ def out_of_reach(code: str, message: str, *, machine: str, console_url: str) -> 
     )
 
 
+def cannot_end(code: str, message: str, *, machine: str, console_url: str) -> Fault:
+    return fault(
+        code,
+        f"{message} We cannot stop this machine, and it bills.",
+        remedy=f"To stop the bill, end {machine} by hand at {console_url}. We go on trying.",
+    )
+
+
+def stuck_ending(name: str, *, minutes: float) -> Fault:
+    return fault(
+        "E_CANNOT_END",
+        f"For {minutes:.0f} minutes the cloud has shown {name} as ending. It may bill until it "
+        "is gone.",
+        remedy="We go on asking. Look at the machine on the cloud's own page, or ask its support.",
+    )
+
+
+def wrong_machine(got: str, *, wanted: str) -> Fault:
+    return fault(
+        "E_WRONG_MACHINE",
+        f"The cloud started {got} instead of {wanted}.",
+        remedy="Start the run again; if it happens twice, choose another GPU type or region.",
+        retryable=True,
+    )
+
+
+def price_changed(now: str, *, frozen: str) -> Fault:
+    return fault(
+        "E_PRICE_CHANGED",
+        f"The cloud now asks ${now} an hour for this kind of machine. Yours was rented at "
+        f"${frozen}, and that is what we count.",
+        remedy="Compare with the cloud's own bill. Stop the run if it charges you the new price "
+        "and that is too much.",
+    )
+
+
+def stalled(minutes: float, *, step: int | None) -> Fault:
+    where = "Training has not begun its first step" if not step else f"Step {step} does not end"
+    return fault(
+        "E_STALLED",
+        f"{where}: for {minutes:.0f} minutes the machine has lived and trained no further.",
+        remedy="Look at the end of the log. Stop the run if nothing moves; often a data loader, "
+        "a download or the GPU's driver hangs.",
+    )
+
+
 def strays() -> Fault:
     return fault(
         "E_STRAY_MACHINE",

@@ -75,9 +75,25 @@ def machine_fault(s: Situation, machine: Machine) -> Fault | None:
     silent_seconds = s.run.silent_seconds if s.run is not None else 0.0
     if machine.absent_since is None and _is_unusable(s, machine, silent_seconds=silent_seconds):
         return faults.machine_unhealthy(machine.seen_status)
-    if silent_seconds >= s.timing.silence_limit_seconds:
-        return faults.silent(s.timing.silence_limit_seconds / 60)
-    return None
+    return _not_what_was_asked_for(machine)
+
+
+def silence(s: Situation) -> Fault | None:
+    """F43: neither the run log nor SSH gave a sign of life although the machine is listed."""
+    limit = s.timing.silence_limit_seconds
+    return faults.silent(limit / 60) if s.run and s.run.silent_seconds >= limit else None
+
+
+def _not_what_was_asked_for(machine: Machine) -> Fault | None:
+    """F21: another type or region than was agreed to, and maybe another price."""
+    asked = (machine.instance_type, machine.region)
+    got = (
+        machine.seen_instance_type or machine.instance_type,
+        machine.seen_region or machine.region,
+    )
+    if got == asked:
+        return None
+    return faults.wrong_machine(" in ".join(got), wanted=" in ".join(asked))
 
 
 def _is_unusable(s: Situation, machine: Machine, *, silent_seconds: float) -> bool:
@@ -86,6 +102,22 @@ def _is_unusable(s: Situation, machine: Machine, *, silent_seconds: float) -> bo
         works = machine.agent_started_at is not None
         return not works or silent_seconds >= s.timing.unhealthy_limit_seconds
     return machine.seen_status in TAKEN_AWAY
+
+
+def right_price(s: Situation) -> Record | None:
+    """F21: a dearer machine than was asked for is billed as what it is, from its launch on (I8)."""
+    machine = s.machine
+    if machine is None or not machine.may_live or _not_what_was_asked_for(machine) is None:
+        return None
+    price = machine.seen_hourly_price
+    if price is None or price <= machine.hourly_price:
+        return None
+    return Record(
+        "price",
+        f"{machine.name} is a {machine.seen_instance_type} and counts at ${price:.2f} an hour.",
+        machine=machine,
+        machine_changes={"hourly_price": price},
+    )
 
 
 def boot_looked_seconds(machine: Machine) -> float:

@@ -28,7 +28,11 @@ def terminate(lease: Lease, machine: Machine | None) -> float:
     except ProviderError as error:
         lease.now = database_now()
         message = f"The cloud did not take the request to end {machine.name}: {error.message}"
-        lease.write(event=lease.event("terminate_failed", message, machine=machine))
+        lease.write(
+            machine=machine,
+            machine_changes={"terminate_error": told(error)},
+            event=lease.event("terminate_failed", message, machine=machine),
+        )
         return min(timing.terminate_retry_seconds, timing.poll_seconds)
     lease.now = database_now()
     again = lease.now + timedelta(seconds=timing.terminate_repeat_seconds)
@@ -36,6 +40,7 @@ def terminate(lease: Lease, machine: Machine | None) -> float:
         machine=machine,
         machine_changes={
             "next_terminate_at": again,
+            "terminate_error": None,
             "terminate_accepted_at": machine.terminate_accepted_at or lease.now,
         },
         event=lease.event("terminate_accepted", "The cloud accepted.", machine=machine)
@@ -44,6 +49,16 @@ def terminate(lease: Lease, machine: Machine | None) -> float:
     )
     CloudSnapshot.objects.filter(vault_entry=machine.vault_entry).update(next_list_at=lease.now)
     return timing.poll_seconds
+
+
+def told(error: ProviderError) -> dict[str, object]:
+    """Return the error as it is kept in a row."""
+    return {
+        "code": error.code,
+        "message": error.message,
+        "remedy": error.remedy,
+        "retryable": error.retryable,
+    }
 
 
 def _write_intent(lease: Lease, machine: Machine, *, tries: int, timing: Timing) -> None:

@@ -187,6 +187,10 @@ class Machine(models.Model):
     seen_instance_id = models.CharField(max_length=100, blank=True, default="")
     seen_status = models.CharField(max_length=20, blank=True, default="")
     seen_ip = models.GenericIPAddressField(null=True, blank=True)
+    # What the cloud says it is; "" and None where a list does not tell.
+    seen_instance_type = models.CharField(max_length=100, blank=True, default="")
+    seen_region = models.CharField(max_length=100, blank=True, default="")
+    seen_hourly_price = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)
     absent_since = models.DateTimeField(null=True, blank=True)
     absent_until = models.DateTimeField(null=True, blank=True)
@@ -204,6 +208,8 @@ class Machine(models.Model):
     terminate_accepted_at = models.DateTimeField(null=True, blank=True)
     next_terminate_at = models.DateTimeField(null=True, blank=True)
     terminate_tries = models.PositiveIntegerField(default=0)
+    # Why the cloud did not take the last request: {code, message, remedy, retryable}.
+    terminate_error = models.JSONField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
     billed_usd = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
 

@@ -29,6 +29,8 @@ class RunState(models.Model):
     looked_at = models.DateTimeField(null=True, blank=True)
     # F43: seconds in which we looked, and the log had nothing new or SSH did not answer.
     silent_seconds = models.FloatField(default=0)
+    # F44: seconds in which we looked, and the machine told something but no new step of training.
+    stalled_seconds = models.FloatField(default=0)
     heartbeat = models.JSONField(null=True, blank=True)
     environment = models.JSONField(null=True, blank=True)
     # What the agent asked to have brought by SFTP and has not got yet.

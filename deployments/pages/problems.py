@@ -15,6 +15,13 @@ KEY_TROUBLE = frozenset({"E_AUTH", "E_SECRET_UNREADABLE", "E_KEY_DELETED"})
 # With these a machine cannot be ended by us now.
 OUT_OF_REACH = KEY_TROUBLE | {"E_CANNOT_END"}
 
+# What its owner should see, and what goes on all the same.
+TITLES = {
+    "E_STRAY_MACHINE": "A machine that nobody wanted bills",
+    "E_PRICE_CHANGED": "The cloud's price has changed",
+    "E_STALLED": "Training stands still",
+}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -150,7 +157,7 @@ def _alarm_title(code: str, *, cloud: str, ending: bool) -> str:
         return f"We cannot end this machine: {refused}" if ending else f"We cannot go on: {refused}"
     if code == "E_CANNOT_END":
         return "We cannot end this machine"
-    return "We cannot go on by ourselves"
+    return TITLES.get(code, "We cannot go on by ourselves")
 
 
 def _alarm_cost(run: DeploymentOverview) -> str:

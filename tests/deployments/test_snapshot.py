@@ -1,6 +1,7 @@
 """The lister: what a good list says of our machines, and what any other list does not."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -83,6 +84,21 @@ def test_D3_terminated_is_as_good_as_absent(world: World, deployment: Deployment
     listed(world, deployment)
 
     assert now_of(machine).absent_lists == 1
+
+
+def test_F72_F21_what_the_cloud_says_it_is_and_costs_is_kept_beside_what_we_asked_for(
+    world: World, deployment: Deployment
+) -> None:
+    machine, at_cloud = rented(world, deployment)
+    at_cloud.instance_type, at_cloud.region = "gpu_8x_h100", "asia-south-1"
+    at_cloud.hourly_price = Decimal("23.92")
+
+    listed(world, deployment)
+
+    now_of(machine)
+    assert (machine.instance_type, machine.hourly_price) == ("gpu_1x_a10", Decimal("1.29"))
+    assert (machine.seen_instance_type, machine.seen_region) == ("gpu_8x_h100", "asia-south-1")
+    assert machine.seen_hourly_price == Decimal("23.92")
 
 
 def test_F67_terminating_still_lives(world: World, deployment: Deployment) -> None:

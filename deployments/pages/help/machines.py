@@ -180,10 +180,30 @@ ENDING = (
         "The cloud started more than was asked for",
         "A machine with our name appeared that no run wants: a late answer, or a second one "
         "under one name.",
-        "What that machine costs until it is proven gone. Its price is not part of your run.",
+        "What that machine costs until it is proven gone, from the launch that it came from. It is "
+        "part of your run's cost and counts in its budget; of a run that is over, the final cost "
+        "is corrected, and its page says so.",
         "It ends the stray at once and proves it gone. Machines without our name are never "
         "touched.",
         "Nothing. It goes away by itself; Machines shows how far it is.",
+    ),
+    Entry(
+        "E_WRONG_MACHINE",
+        "The cloud started another machine than was asked for",
+        "The account's list shows the machine as another type, or in another region, than the run "
+        "asked for.",
+        f"{UNTIL_GONE} A dearer type counts at its own price.",
+        TRIES_A_FRESH_ONE,
+        "Nothing, if the second one is right. Else choose another GPU type or region.",
+    ),
+    Entry(
+        "E_PRICE_CHANGED",
+        "The cloud's price has changed",
+        "The cloud now lists another price for this kind of machine than when yours was rented.",
+        "Slipway goes on counting at the price of the launch. Whether the cloud charges the new "
+        "one, only its own bill tells.",
+        "It says so while the machine lives, and changes nothing.",
+        "Compare with the cloud's bill; cancel the run if the new price is too much.",
     ),
     Entry(
         "E_MACHINE_LOST",

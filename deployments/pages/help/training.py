@@ -1,6 +1,11 @@
 """Codes of training: limits, memory, data, the base model, and the machine's own checks."""
 
-from deployments.pages.help.entry import ENDS_AND_KEEPS, TRIES_A_FRESH_ONE, UNTIL_GONE, Entry
+from deployments.pages.help.entry import (
+    ENDS_AND_KEEPS,
+    TRIES_A_FRESH_ONE,
+    UNTIL_GONE,
+    Entry,
+)
 
 LIMITS = (
     Entry(

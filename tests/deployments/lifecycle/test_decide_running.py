@@ -6,7 +6,7 @@ import pytest
 
 from deployments.lifecycle import faults
 from deployments.lifecycle.actions import Effect, Record
-from deployments.models import Machine
+from deployments.models import Deployment, Machine
 from deployments.models.deployments import Status
 from tests.deployments.lifecycle.situations import (
     NOW,
@@ -166,11 +166,100 @@ def test_F50_unhealthy_and_silent_for_a_minute_is_replaced() -> None:
     assert recovers_for(action, "E_MACHINE_UNHEALTHY")
 
 
-def test_F43_silence_alone_is_given_ten_minutes() -> None:
+def test_F43_silence_alone_is_given_ten_minutes_and_then_one_last_try_to_save() -> None:
     assert performs(decided(S.TRAINING, working(), run=a_run(silent_seconds=599)), Effect.FOLLOW)
 
     action = recorded(S.TRAINING, working(), run=a_run(silent_seconds=600))
+
+    assert (action.to, action.deployment["landing"]) == (S.COLLECTING, "silent")
+    assert "E_SILENT" in str(action.deployment["error"])
+
+
+def last_try(seconds: float, landing: str = "silent") -> Deployment:
+    """Return a deployment that has tried to save what there is for so long."""
+    why = faults.silent(10) if landing == "silent" else faults.stalled(30, step=7)
+    return a_deployment(S.COLLECTING, status_since=ago(seconds), landing=landing, error=dict(why))
+
+
+def test_F43_the_last_try_is_bounded_and_then_the_machine_is_replaced() -> None:
+    mute = a_run(silent_seconds=700)
+
+    assert performs(decided(last_try(179), working(), run=mute), Effect.FOLLOW)
+    assert recovers_for(recorded(last_try(180), working(), run=mute), "E_SILENT")
+
+
+def test_F43_the_last_try_never_spends_more_than_the_reserve() -> None:
+    poor = last_try(20)
+    poor.budget_limit, poor.budget_warned = Decimal("0.11"), 95
+
+    assert recorded(poor, working(), run=a_run(silent_seconds=700)).to == S.TERMINATING
+
+
+def test_F43_what_it_saved_after_all_is_brought_home() -> None:
+    assert performs(decided(last_try(60), working(), run=ended("stopped")), Effect.COLLECT)
+
+
+def test_F43_a_run_that_was_only_out_of_sight_and_finished_is_no_failure() -> None:
+    action = recorded(last_try(60), working(), run=ended("completed"))
+
+    assert action.deployment == {"landing": "finished", "error": None}
+
+
+def test_F43_in_preparing_there_is_nothing_to_save() -> None:
+    action = recorded(S.PREPARING, working(), run=a_run(phase="install", silent_seconds=600))
+
     assert recovers_for(action, "E_SILENT")
+
+
+# F44: it lives and stands still.
+
+
+def test_F44_without_a_step_for_fifteen_minutes_its_owner_is_warned() -> None:
+    assert performs(
+        decided(S.TRAINING, working(), run=a_run(step=7, stalled_seconds=899)), Effect.FOLLOW
+    )
+
+    warning = recorded(S.TRAINING, working(), run=a_run(step=7, stalled_seconds=900))
+
+    assert warning.to is None
+    assert "E_STALLED" in str(warning.deployment["attention"])
+
+
+def test_F44_after_twice_that_time_it_is_asked_to_save() -> None:
+    shown = a_deployment(S.TRAINING, attention=dict(faults.stalled(15, step=7)))
+
+    action = recorded(shown, working(), run=a_run(step=7, stalled_seconds=1800))
+
+    assert (action.to, action.deployment["landing"]) == (S.COLLECTING, "stalled")
+
+
+@pytest.mark.parametrize(("stalled_seconds", "warned"), [(1999, False), (2000, True)])
+def test_F44_slow_steps_have_twenty_times_their_median(
+    stalled_seconds: float, warned: bool
+) -> None:
+    action = decided(
+        S.TRAINING,
+        working(),
+        run=a_run(step=7, stalled_seconds=stalled_seconds),
+        median_step_seconds=100.0,
+    )
+
+    assert isinstance(action, Record) is warned
+
+
+def test_F44_the_first_step_may_take_twice_as_long() -> None:
+    assert performs(decided(S.TRAINING, working(), run=a_run(stalled_seconds=1799)), Effect.FOLLOW)
+
+    warning = recorded(S.TRAINING, working(), run=a_run(stalled_seconds=1800))
+
+    assert "E_STALLED" in str(warning.deployment["attention"])
+
+
+def test_F44_a_run_that_saves_nothing_fails_and_is_not_tried_again() -> None:
+    action = recorded(last_try(180, "stalled"), working(), run=a_run(stalled_seconds=1900))
+
+    assert (action.to, action.deployment["outcome"]) == (S.TERMINATING, S.FAILED)
+    assert "E_STALLED" in str(action.deployment["error"])
 
 
 # Preparing.

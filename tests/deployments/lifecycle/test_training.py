@@ -1,14 +1,18 @@
 """Training: the run log is read on from where it was left, wishes are passed on (F43, I10)."""
 
+from datetime import timedelta
+
 import pytest
 from pytest_django.fixtures import Settings
 
+from deployments import history
 from deployments.lifecycle import training
 from deployments.models import Deployment, Machine, Metric, RunState
 from deployments.models.deployments import Status
 from deployments.remote import RemoteError
 from deployments.timing import Timing
 from deployments.training.job_file import run_folder
+from tests import builders
 from tests.deployments.virtual.acting import events, leased, with_machine
 from tests.deployments.virtual.agent import Agent, Plan
 from tests.deployments.virtual.cloud import VirtualMachine
@@ -279,3 +283,38 @@ def test_F52_a_machine_that_tells_news_is_not_asked(world: World) -> None:
     world.cloud.fail("start", "rebooted")
 
     assert silent_for(world, rented, looks=7).fault is None
+
+
+def test_F44_a_standstill_is_the_time_between_looks_with_news_and_without_a_step(
+    world: World,
+) -> None:
+    deployment, machine, _ = running(world, stalls=40, exit_at=100_000)
+    stood = [followed(world, deployment, machine, after=15).stalled_seconds for _ in range(6)]
+
+    assert stood == [0, 0, 15, 30, 45, 60]
+
+
+def test_F44_a_control_plane_that_slept_finds_no_standstill(world: World) -> None:
+    deployment, machine, _ = running(world, stalls=40, exit_at=100_000)
+    followed(world, deployment, machine, after=60)
+    followed(world, deployment, machine, after=15)
+
+    run = followed(world, deployment, machine, after=8 * 3600)
+
+    assert run.stalled_seconds <= 15 + 3 * TIMING.poll_seconds
+
+
+def test_F44_the_usual_step_is_the_median_of_what_looks_have_told(world: World) -> None:
+    machine = builders.make_machine()
+    for step, minute in ((1, 0), (2, 0), (4, 2), (5, 3), (6, 13)):
+        at = builders.NOON + timedelta(minutes=minute)
+        builders.make_metric(machine, step=step, at=at)
+
+    assert history.median_step_seconds(machine.pk) == 60
+
+
+def test_F44_without_two_looks_there_is_no_usual_step(world: World) -> None:
+    machine = builders.make_machine()
+    builders.make_metric(machine)
+
+    assert history.median_step_seconds(machine.pk) is None

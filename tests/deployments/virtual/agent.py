@@ -37,7 +37,8 @@ def manifest(files: dict[str, bytes]) -> bytes:
 class Plan:
     """What the next agents will do. Seconds count from the agent's start.
 
-    ``falls_silent``: when the log stops for good; ``error``: what it tells before it fails.
+    ``falls_silent``: when the log stops for good; ``stalls``: from when on no step ends;
+    ``error``: what it tells before it fails.
     """
 
     train_from: float = 20
@@ -46,6 +47,7 @@ class Plan:
     outcome: str = "completed"
     has_adapter: bool = True
     falls_silent: float | None = None
+    stalls: float | None = None
     error: dict[str, Any] | None = None
     files: dict[str, bytes] = field(default_factory=adapter_files)
 
@@ -94,6 +96,9 @@ class Agent:
         told_seconds = (min(end, until) - self.started_at).total_seconds()
         for beat in range(int(told_seconds) // HEARTBEAT_SECONDS):
             moment = self._at((beat + 1) * HEARTBEAT_SECONDS)
+            if plan.stalls is not None and moment >= self._at(plan.stalls):
+                events.append((moment, {"kind": "heartbeat"}))
+                continue
             values = {"train/loss": 3.0 / (beat + 1)}
             events.append((moment, {"kind": "metrics", "step": beat + 1, "values": values}))
         events = [(moment, event) for moment, event in events if moment < end]

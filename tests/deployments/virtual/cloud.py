@@ -54,6 +54,8 @@ class VirtualMachine:
     listed_from: datetime
     ended_at: datetime | None = None
     shown_as: InstanceStatus | None = None
+    # F72: what the catalogue asks now, where that is no longer what this machine costs.
+    listed_price: Decimal | None = None
     files: dict[str, bytes] = field(default_factory=dict)
     agent: Agent | None = None
 
@@ -77,7 +79,15 @@ class VirtualMachine:
         booting = self.clock.now < self.active_from
         status = self.shown_as or (InstanceStatus.BOOTING if booting else InstanceStatus.ACTIVE)
         ip = None if booting else self.ip
-        return Instance(self.instance_id, self.name, status, ip, self.region, self.instance_type)
+        return Instance(
+            self.instance_id,
+            self.name,
+            status,
+            ip,
+            self.region,
+            self.instance_type,
+            hourly_price_usd=self.listed_price or self.hourly_price,
+        )
 
 
 class VirtualCloud:

@@ -105,6 +105,12 @@ def no_such_ssh_key(stage: Stage) -> Shown:
     return ended(stage, deploy(stage, config=asked))
 
 
+def is_another_kind(stage: Stage) -> Shown:
+    run = stage.world.until(deploy(stage), Status.BOOTING)
+    stage.world.cloud.machines[0].instance_type = "gpu_8x_h100"
+    return ended(stage, run)
+
+
 def never_boots(stage: Stage) -> Shown:
     stage.world.cloud.boot_seconds = 10_000
     return ended(stage, deploy(stage))
@@ -170,6 +176,7 @@ ROWS = (
     Row("E_HOSTKEY", PLACE, meets("ssh", "hostkey"), "Nothing was sent to it"),
     Row("E_PREPARE_TIMEOUT", PLACE, prepares_too_long, "not in place within 2 minutes"),
     Row("E_MACHINE_LOST", PLACE, disappears, "disappeared from the account"),
+    Row("E_WRONG_MACHINE", PLACE, is_another_kind, "The cloud started gpu_8x_h100"),
     Row("E_SILENT", PLACE, falls_silent, "gave a sign of life"),
     Row("E_BUDGET", PLACE, spends_its_budget, "The budget of 0.25 USD is used up"),
     Row("E_MAX_HOURS", PLACE, uses_up_its_hours, "its limit of 0.05 hours"),

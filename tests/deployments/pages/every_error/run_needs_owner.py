@@ -4,6 +4,7 @@ import shutil
 from collections import namedtuple
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from deployments.models import Deployment
 from deployments.models.deployments import Status
@@ -132,6 +133,12 @@ def more_than_was_asked_for(stage: Stage) -> Shown:
     return needs_owner(stage, deploy(stage))
 
 
+def price_changes(stage: Stage) -> Shown:
+    run, _, at_cloud = on_a_machine(stage, FOREVER)
+    at_cloud.listed_price = Decimal("9.99")
+    return needs_owner(stage, run)
+
+
 ROWS = (
     Row(
         "E_PROVIDER_UNREACHABLE",
@@ -176,5 +183,6 @@ ROWS = (
     Row("E_SECRET_UNREADABLE", PLACE, key_does_not_open, "cannot be used", bills=True),
     Row("E_KEY_DELETED", PLACE, key_is_gone, "was deleted", bills=True),
     Row("E_CANNOT_END", PLACE, does_not_end, "may still bill", bills=True),
+    Row("E_PRICE_CHANGED", PLACE, price_changes, "$9.99 an hour", bills=True),
     Row("E_STRAY_MACHINE", PLACE, more_than_was_asked_for, "more machines", bills=True),
 )
