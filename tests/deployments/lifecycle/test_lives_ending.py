@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from pytest_django.fixtures import Settings
 
+from deployments import reaper
 from deployments.models import Artifact, Deployment
 from deployments.models.deployments import Status
 from deployments.providers.base import InstanceStatus
@@ -222,6 +223,18 @@ def test_F64_F65_terminate_is_repeated_until_it_works(world: World, fault: str) 
     check_end(world.cloud, deployment)
 
 
+def test_D3_F64_terminate_is_repeated_even_where_no_sweep_helps(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "_is_due", lambda *given, **named: False)
+    world.cloud.fail("terminate", *["error"] * 8)
+
+    deployment = world.until(world.deploy(), hours=1)
+
+    assert deployment.status == S.COMPLETED
+    check_end(world.cloud, deployment)
+
+
 def test_F64_F65_minutes_of_lies_are_an_alarm_that_goes_away_by_itself(
     world: World,
 ) -> None:
@@ -282,6 +295,18 @@ def test_F67_a_machine_stuck_in_terminating_bills_until_it_is_gone(world: World)
 
     assert status == S.TERMINATING
     assert attention is not None
+    check_end(world.cloud, deployment, exact=True)
+
+
+def test_D3_F28_one_list_without_the_machine_ends_nothing_and_rents_nothing(world: World) -> None:
+    world.cloud.plan = Plan(exit_at=600)
+    deployment = world.until(world.deploy(), S.TRAINING)
+
+    world.cloud.fail("list", "empty")
+    world.until(deployment)
+
+    assert deployment.status == S.COMPLETED
+    assert len(world.cloud.machines) == 1
     check_end(world.cloud, deployment, exact=True)
 
 
