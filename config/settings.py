@@ -65,6 +65,8 @@ LAMBDA_SSH_KEY_PATH = environment.text("LAMBDA_SSH_KEY_PATH")
 DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
 # From so much spent on, a run is cancelled only by typing its name.
 CONFIRM_NAME_FROM_USD = Decimal(str(environment.number("CONFIRM_NAME_FROM_USD", default=20)))
+# A budget of so much or more is typed once more before a run is started from the wizard (T20).
+CONFIRM_BUDGET_FROM_USD = Decimal(str(environment.number("CONFIRM_BUDGET_FROM_USD", default=100)))
 DATASET_SIZE_LIMIT_BYTES = int(
     environment.number("DATASET_SIZE_LIMIT_BYTES", default=512 * 1024**2)
 )

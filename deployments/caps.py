@@ -89,12 +89,6 @@ class Caps:
             return _no_machine_left_for_anybody(self.all_machines)
         return None
 
-    def check(self, budget: Decimal) -> None:
-        """Raises: ConflictError with the arithmetic when a run of this budget does not fit."""
-        refusal = self.refusal(budget)
-        if refusal is not None:
-            raise refusal
-
 
 def _over_the_month(cap: MoneyCap, budget: Decimal) -> ConflictError:
     committed, left = cap.committed, cap.left_usd

@@ -4,6 +4,7 @@ Costs are at the prices frozen at launch. What counts against a cap, and why, is
 """
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -54,8 +55,8 @@ def spent_since(user: User, begin: datetime, *, now: datetime) -> Decimal:
 
 
 def limits() -> SpendingLimits:
-    """Return the installation's limits; its first reader makes the row, with the defaults."""
-    return SpendingLimits.objects.get_or_create(pk=THE_ROW)[0]
+    """Return the installation's limits: the defaults until somebody has written the row."""
+    return SpendingLimits.objects.filter(pk=THE_ROW).first() or SpendingLimits(pk=THE_ROW)
 
 
 def hold_limits() -> SpendingLimits:
@@ -64,17 +65,28 @@ def hold_limits() -> SpendingLimits:
     The write does what ``select_for_update`` does not do on SQLite (D5). On PostgreSQL what is
     read after it sees what the one before has committed.
     """
-    limits()
+    SpendingLimits.objects.get_or_create(pk=THE_ROW)
     SpendingLimits.objects.filter(pk=THE_ROW).update(daily_usd=F("daily_usd"))
     return limits()
 
 
-def check(user: User, budget: Decimal, *, now: datetime) -> None:
-    """Refuse a run that does not fit: a look without a promise, for before the cloud is asked.
+def refusal(user: User, budget: Decimal, *, now: datetime) -> ConflictError | None:
+    """Return why a run of this budget would not be accepted now, or None: nothing is promised.
 
-    Raises: ConflictError, E_LAUNCHES_BLOCKED or with the arithmetic of the cap.
+    The kill switch (E_LAUNCHES_BLOCKED), or the first cap, with its arithmetic.
     """
-    _check(limits(), user, budget, now=now)
+    given = limits()
+    return blocked(given) or _caps(given, user, now=now).refusal(budget)
+
+
+def check(user: User, budget: Decimal, *, now: datetime) -> None:
+    """Refuse a run that would not be accepted now, before the cloud is asked.
+
+    Raises: the ConflictError that ``refusal`` returns.
+    """
+    found = refusal(user, budget, now=now)
+    if found is not None:
+        raise found
 
 
 def reserve(user: User, budget: Decimal, *, now: datetime) -> None:
@@ -82,7 +94,8 @@ def reserve(user: User, budget: Decimal, *, now: datetime) -> None:
 
     Two that are accepted at the same instant take turns, so that the second sees the first.
     """
-    _check(hold_limits(), user, budget, now=now)
+    hold_limits()
+    check(user, budget, now=now)
 
 
 def blocked(given: SpendingLimits) -> ConflictError | None:
@@ -103,47 +116,11 @@ def caps_of(user: User, *, now: datetime) -> Caps:
     return _caps(limits(), user, now=now)
 
 
-def committed_by_user(
-    begin: datetime, *, now: datetime, user: User | None = None
-) -> dict[int, Committed]:
-    """Return what counts against caps that begin at ``begin``, by user; of one or of all.
-
-    Six queries. A run that ends between them is counted twice rather than not at all: those
-    that live are read first.
-    """
-    whose, mine = ({}, {}) if user is None else ({"user": user}, {"deployment__user": user})
-    living = Deployment.objects.filter(status__in=LIVING, **whose)
-    reserved: defaultdict[int, list[Decimal]] = defaultdict(list)
-    for deployment in living.prefetch_related("machines", "strays"):
-        reserved[deployment.user_id].append(_kept_for(deployment, now=now))
-    spent = _costs_by_user(
-        Machine.objects.filter(deployment__status__in=TERMINAL, **mine),
-        Stray.objects.filter(deployment__status__in=TERMINAL, **mine),
-        begin,
-        now=now,
-    )
-    return {
-        pk: Committed(
-            spent_usd=costs.cents_up(spent[pk]),
-            reserved_usd=costs.cents_up(sum(reserved[pk], Decimal(0))),
-            runs=len(reserved[pk]),
-        )
-        for pk in {*reserved, *spent}
-    }
-
-
-def _kept_for(deployment: Deployment, *, now: datetime) -> Decimal:
-    """Return the budget of a living run, or its cost where that is more already."""
-    machines = sum((each.accrued_usd(now) for each in deployment.machines.all()), Decimal(0))
-    cost = sum((each.accrued_usd(now) for each in deployment.strays.all()), machines)
-    return max(deployment.budget_limit, cost)
-
-
 def sheet(*, now: datetime) -> Sheet:
     """Return what counts against all caps."""
-    given, today = limits(), committed_by_user(day_of(now), now=now)
-    of_all = sum(today.values(), Committed())
-    month = committed_by_user(month_of(now), now=now)
+    given, kept = limits(), _kept_by_user(now=now)
+    of_all = sum(_committed(kept, _spent_by_user(day_of(now), now=now)).values(), Committed())
+    month = _committed(kept, _spent_by_user(month_of(now), now=now))
     own = UserLimits.objects.in_bulk(month, field_name="user_id")
     users = User.objects.filter(pk__in=month).order_by("username")
     lines = tuple(
@@ -163,18 +140,12 @@ def month_of(now: datetime) -> datetime:
     return day_of(now).replace(day=1)
 
 
-def _check(given: SpendingLimits, user: User, budget: Decimal, *, now: datetime) -> None:
-    refusal = blocked(given)
-    if refusal is not None:
-        raise refusal
-    _caps(given, user, now=now).check(budget)
-
-
 def _caps(given: SpendingLimits, user: User, *, now: datetime) -> Caps:
-    mine = committed_by_user(month_of(now), now=now, user=user).get(user.pk, Committed())
-    of_all = sum(committed_by_user(day_of(now), now=now).values(), Committed())
+    kept = _kept_by_user(now=now)
+    mine = _committed(kept, _spent_by_user(month_of(now), now=now, user=user))
+    of_all = sum(_committed(kept, _spent_by_user(day_of(now), now=now)).values(), Committed())
     own = UserLimits.objects.filter(user=user).first()
-    month, machines = _caps_of_user(given, own, mine)
+    month, machines = _caps_of_user(given, own, mine.get(user.pk, Committed()))
     return Caps(
         month=month,
         day=MoneyCap(given.daily_usd, of_all),
@@ -191,6 +162,52 @@ def _caps_of_user(
         MoneyCap(_first(mine.monthly_usd, given.user_monthly_usd), committed),
         MachineCap(_first(mine.max_machines, given.user_max_machines), committed.runs),
     )
+
+
+def _committed(
+    kept: Mapping[int, Sequence[Decimal]], spent: Mapping[int, Decimal]
+) -> dict[int, Committed]:
+    """Return what counts, by user.
+
+    ``kept`` must have been read before ``spent``: a run that ends in between is then counted twice
+    rather than not at all.
+    """
+    return {
+        pk: Committed(
+            spent_usd=costs.cents_up(spent.get(pk, Decimal(0))),
+            reserved_usd=costs.cents_up(sum(kept.get(pk, ()), Decimal(0))),
+            runs=len(kept.get(pk, ())),
+        )
+        for pk in {*kept, *spent}
+    }
+
+
+def _kept_by_user(*, now: datetime) -> Mapping[int, Sequence[Decimal]]:
+    """Return what is kept for each living run, by user. Three queries."""
+    found: defaultdict[int, list[Decimal]] = defaultdict(list)
+    living = Deployment.objects.filter(status__in=LIVING)
+    for deployment in living.prefetch_related("machines", "strays"):
+        found[deployment.user_id].append(_kept_for(deployment, now=now))
+    return found
+
+
+def _kept_for(deployment: Deployment, *, now: datetime) -> Decimal:
+    """Return the budget of a living run, or its cost where that is more already."""
+    machines = sum((each.accrued_usd(now) for each in deployment.machines.all()), Decimal(0))
+    cost = sum((each.accrued_usd(now) for each in deployment.strays.all()), machines)
+    return max(deployment.budget_limit, cost)
+
+
+def _spent_by_user(
+    begin: datetime, *, now: datetime, user: User | None = None
+) -> Mapping[int, Decimal]:
+    """Return what runs that are over have cost since then, by user; of one or of all."""
+    machines = Machine.objects.filter(deployment__status__in=TERMINAL)
+    strays = Stray.objects.filter(deployment__status__in=TERMINAL)
+    if user is not None:
+        machines = machines.filter(deployment__user=user)
+        strays = strays.filter(deployment__user=user)
+    return _costs_by_user(machines, strays, begin, now=now)
 
 
 def _first(own: Limit | None, everybodys: Limit | None) -> Limit | None:

@@ -28,11 +28,13 @@ from deployments.models import (
     Machine,
     Metric,
     RunState,
+    SpendingLimits,
     Stray,
     TrainingConfig,
     TrainingJob,
 )
 from deployments.models.deployments import LaunchState
+from deployments.models.limits import THE_ROW
 from secrets_vault.kinds import kind_of, register_kind
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import add_entry, entry_for
@@ -191,6 +193,13 @@ def make_stray(deployment: Deployment | None = None, **fields: Any) -> Stray:
     return Stray.objects.create(
         deployment=owner, **(values | dict.fromkeys(moments, NOON) | fields)
     )
+
+
+def make_limits(**fields: Any) -> SpendingLimits:
+    """Write the installation's one row of limits; what is not given is as it was, or default."""
+    row, _ = SpendingLimits.objects.update_or_create(pk=THE_ROW, defaults=fields)
+    row.refresh_from_db()
+    return row
 
 
 def make_run_state(machine: Machine | None = None, **fields: Any) -> RunState:

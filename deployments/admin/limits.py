@@ -20,6 +20,7 @@ from core.errors import SlipwayError
 from core.time import database_now
 from deployments import kill_switch, spending
 from deployments.models import SpendingLimits, UserLimits
+from deployments.models.limits import THE_ROW
 
 
 class ReasonForm(ActionForm):
@@ -93,7 +94,7 @@ class SpendingLimitsAdmin(AuditedAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SpendingLimits]:
-        spending.limits()
+        SpendingLimits.objects.get_or_create(pk=THE_ROW)
         return super().get_queryset(request)
 
     @admin.action(

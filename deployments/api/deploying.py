@@ -52,11 +52,15 @@ class DeployView(APIView):
 
     @extend_schema(
         request=DeployBody,
-        responses={202: DeploymentAnswer, **error_responses(400, 404, 422, 502)},
+        responses={202: DeploymentAnswer, **error_responses(400, 404, 409, 422, 502)},
     )
     @creates("deployment")
     def post(self, request: Request, platform: str) -> Response:
-        """Rent a machine and train; everything that can be refused is refused here, unspent."""
+        """Rent a machine and train; everything that can be refused is refused here, unspent.
+
+        409 is answered under a cap (E_MONTHLY_CAP, E_DAILY_CAP, E_MACHINE_CAP, with the arithmetic
+        in ``details``) and while launches are blocked (E_LAUNCHES_BLOCKED).
+        """
         body = DeployBody(data=request.data)
         body.is_valid(raise_exception=True)
         deployment = services.deploy(caller(request), platform, body.as_request())

@@ -1,4 +1,4 @@
-"""The settings page: what may act as its reader, who is told, and the password (T14)."""
+"""The settings page: what its reader may spend, what acts as them, who is told, the password."""
 
 from uuid import UUID
 
@@ -14,7 +14,9 @@ from core import audit, confirmation, sessions, tokens
 from core.errors import ConflictError
 from core.lookups import get_owned
 from core.models import SignIn
-from deployments.pages import notifications
+from core.time import database_now
+from deployments import spending
+from deployments.pages import cap_words, notifications
 from deployments.pages.account_forms import NewPasswordForm, NewTokenForm
 from deployments.pages.answers import member, page
 from deployments.pages.browser_words import browser_words
@@ -25,13 +27,14 @@ from deployments.templatetags.wording import counted
 @page
 @require_safe
 def settings(request: HttpRequest) -> HttpResponse:
-    """List the reader's live tokens and sign-ins, and who is told of the runs."""
+    """Show what the reader may spend, their live tokens and sign-ins, and who is told."""
     user = member(request)
     sign_ins = [
         (sign_in, browser_words(sign_in.user_agent), sessions.is_own(sign_in, request))
         for sign_in in sessions.live_sign_ins(user)
     ]
     context = {
+        "allowance": cap_words.allowance(spending.caps_of(user, now=database_now())),
         "tokens": tokens.live_tokens(user),
         "sign_ins": sign_ins,
         **notifications.section(user),

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from core.time import database_now
-from deployments import clouds, second_guard
+from deployments import clouds, second_guard, spending
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray, WorkerHeartbeat
 from deployments.models.deployments import LIVING
 from deployments.overview import MAY_LIVE
@@ -133,7 +133,24 @@ def _top_bar(user: User) -> TopBar:
 
 
 def _banners(user: User, machines: Sequence[Machine], *, now: datetime) -> tuple[Banner, ...]:
-    return (*worker_banner(user, machines, now), *guard_banner(machines, now))
+    return (
+        *kill_switch_banner(),
+        *worker_banner(user, machines, now),
+        *guard_banner(machines, now),
+    )
+
+
+def kill_switch_banner() -> tuple[Banner, ...]:
+    """Say to everybody that nothing is launched, since when and why (T20)."""
+    limits = spending.limits()
+    if limits.launches_blocked_at is None:
+        return ()
+    text = (
+        "Every run was asked to stop, and nothing new is rented until staff lifts the block. "
+        f"The reason: {limits.launches_blocked_reason}"
+    )
+    since = moment(limits.launches_blocked_at)
+    return (Banner(f"Launches are blocked since {since}", text, tone="bad"),)
 
 
 def living_machines(user: User) -> list[Machine]:

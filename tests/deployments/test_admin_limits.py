@@ -48,13 +48,13 @@ def boss() -> Client:
 
 
 def act(client: Client, action: str, **fields: str) -> Any:
-    row = spending.limits()
+    row = builders.make_limits()
     sent = {"action": action, "_selected_action": [str(row.pk)], **fields}
     return client.post(reverse(LISTED), sent)
 
 
 def change_page() -> str:
-    return reverse("admin:deployments_spendinglimits_change", args=[spending.limits().pk])
+    return reverse("admin:deployments_spendinglimits_change", args=[builders.make_limits().pk])
 
 
 def test_the_installations_limits_are_changed_and_audited_field_by_field(boss: Client) -> None:
@@ -117,7 +117,7 @@ def test_staff_that_may_only_look_changes_and_turns_nothing() -> None:
 
 
 def test_the_one_row_is_neither_added_nor_deleted(boss: Client) -> None:
-    page = reverse("admin:deployments_spendinglimits_delete", args=[spending.limits().pk])
+    page = reverse("admin:deployments_spendinglimits_delete", args=[builders.make_limits().pk])
 
     answers = [
         boss.post(reverse("admin:deployments_spendinglimits_add"), INSTALLATIONS),

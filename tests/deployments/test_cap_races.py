@@ -10,9 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from core.errors import ConflictError
-from deployments import kill_switch, services, spending
+from deployments import kill_switch, services
 from deployments.acceptance import check_budget
-from deployments.models import Deployment, SpendingLimits, TrainingConfig, UserLimits
+from deployments.models import Deployment, TrainingConfig, UserLimits
 from deployments.models.deployments import Desired
 from deployments.services import DeployRequest
 from tests import builders
@@ -78,8 +78,7 @@ def test_T20_of_twenty_at_once_the_machines_take_as_many_as_there_may_be(
 def test_T20_of_twenty_users_at_once_the_installations_day_takes_one(
     world: World, door: threading.Barrier
 ) -> None:
-    spending.limits()
-    SpendingLimits.objects.update(daily_usd=Decimal(15))
+    builders.make_limits(daily_usd=Decimal(15))
     users = [builders.make_user() for _ in range(MANY)]
     for user in users:
         builders.make_vault_entry(user)
@@ -93,8 +92,7 @@ def test_T20_of_twenty_users_at_once_the_installations_day_takes_one(
 def test_T20_no_accept_slips_past_a_kill_switch_that_is_turned_meanwhile(
     world: World, ask: Callable[[], str], door: threading.Barrier
 ) -> None:
-    spending.limits()
-    SpendingLimits.objects.update(user_max_machines=None)
+    builders.make_limits(user_max_machines=None)
     turns = itertools.count()
 
     def ask_or_turn() -> str:

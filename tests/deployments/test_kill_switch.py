@@ -13,7 +13,7 @@ from core.models import AuditEntry
 from deployments import kill_switch, services, spending
 from deployments.lifecycle import launching
 from deployments.management.commands import kill_switch as kill_switch_command
-from deployments.models import Deployment, Event, SpendingLimits
+from deployments.models import Deployment, Event
 from deployments.models.deployments import Desired, LaunchState, Status
 from deployments.providers import PROVIDERS
 from deployments.providers.base import InstanceStatus, LaunchRequest, LaunchResult
@@ -221,8 +221,7 @@ def test_turned_while_a_launch_is_under_way_what_it_brings_is_settled_and_ended(
 
 def test_a_run_that_nobody_stopped_launches_nothing_while_it_is_on(world: World) -> None:
     deployment = world.deploy()
-    spending.limits()
-    SpendingLimits.objects.update(launches_blocked_at=world.clock.now)
+    builders.make_limits(launches_blocked_at=world.clock.now)
 
     world.until(deployment)
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from deployments import spending
 from deployments.caps import Committed
-from deployments.models import SpendingLimits, UserLimits
+from deployments.models import UserLimits
 from deployments.models.deployments import TERMINAL, LaunchState, Status
 from deployments.spending import spent_since
 from tests import builders
@@ -68,8 +68,8 @@ def test_t2_other_peoples_machines_are_not_counted(db: None) -> None:
 # What counts against a cap (F6, I6, T20).
 
 
-def committed(user: User, begin: datetime, *, now: datetime) -> Committed:
-    return spending.committed_by_user(begin, now=now, user=user).get(user.pk, Committed())
+def committed(user: User, *, now: datetime) -> Committed:
+    return spending.caps_of(user, now=now).month.committed
 
 
 def test_a_living_run_counts_with_its_whole_budget_before_and_while_it_bills(db: None) -> None:
@@ -79,7 +79,7 @@ def test_a_living_run_counts_with_its_whole_budget_before_and_while_it_bills(db:
     )
     builders.make_machine(training, requested_at=NOON)
 
-    found = committed(waiting.user, NOON, now=NOON + hours(1))
+    found = committed(waiting.user, now=NOON + hours(1))
 
     assert found == Committed(reserved_usd=Decimal("10.00"), runs=2)
 
@@ -88,7 +88,7 @@ def test_a_living_run_that_cannot_be_ended_counts_with_what_it_costs_by_now(db: 
     deployment = builders.make_deployment(budget_limit=Decimal("1.00"), status=Status.TERMINATING)
     builders.make_machine(deployment, requested_at=NOON, hourly_price=Decimal("2.00"))
 
-    found = committed(deployment.user, NOON, now=NOON + hours(3))
+    found = committed(deployment.user, now=NOON + hours(3))
 
     assert found == Committed(reserved_usd=Decimal("6.00"), runs=1)
 
@@ -102,7 +102,7 @@ def test_a_run_that_is_over_counts_with_its_bill_in_cents_and_nothing_more(
         deployment, requested_at=NOON, gone_at=NOON + hours(1), billed_usd=Decimal("1.2901")
     )
 
-    found = committed(deployment.user, NOON, now=NOON + hours(2))
+    found = committed(deployment.user, now=NOON + hours(2))
 
     assert found == Committed(spent_usd=Decimal("1.30"))
 
@@ -115,7 +115,7 @@ def test_F18_F21_machines_that_came_late_or_twice_count_in_living_runs_and_in_th
     for deployment in (living, over):
         builders.make_stray(deployment, hourly_price=Decimal("2.00"))
 
-    found = committed(living.user, NOON, now=NOON + hours(1))
+    found = committed(living.user, now=NOON + hours(1))
 
     assert found == Committed(Decimal("2.00"), Decimal("2.00"), runs=1)
 
@@ -124,15 +124,19 @@ def test_a_run_that_was_over_before_the_month_does_not_count_and_one_across_it_i
     db: None,
 ) -> None:
     user = builders.make_user()
-    for gone_after, billed in ((1, "1.00"), (4, "4.00")):
+    march = datetime(2026, 3, 1, tzinfo=UTC)
+    begun = march - hours(3)
+    for lasted, billed in ((1, "1.00"), (4, "4.00")):
         over = builders.make_deployment(user, status=Status.COMPLETED)
         builders.make_machine(
-            over, requested_at=NOON, gone_at=NOON + hours(gone_after), billed_usd=Decimal(billed)
+            over, requested_at=begun, gone_at=begun + hours(lasted), billed_usd=Decimal(billed)
         )
 
-    found = committed(user, NOON + hours(3), now=NOON + hours(9))
-
-    assert found == Committed(spent_usd=Decimal("1.00"))
+    assert committed(user, now=march - hours(1)) == Committed(spent_usd=Decimal("5.00"))
+    assert committed(user, now=march + hours(9)) == Committed(spent_usd=Decimal("1.00"))
+    tomorrow = spending.caps_of(user, now=march + hours(25))
+    assert tomorrow.month.committed == Committed(spent_usd=Decimal("1.00"))
+    assert tomorrow.day.committed == Committed()
 
 
 def test_T2_each_user_counts_apart_and_all_together_for_the_day(db: None) -> None:
@@ -140,10 +144,8 @@ def test_T2_each_user_counts_apart_and_all_together_for_the_day(db: None) -> Non
     builders.make_deployment(nina, budget_limit=Decimal(3))
     builders.make_deployment(omar, budget_limit=Decimal(4))
 
-    by_user = spending.committed_by_user(NOON, now=NOON)
     caps = spending.caps_of(nina, now=NOON)
 
-    assert {pk: found.reserved_usd for pk, found in by_user.items()} == {nina.pk: 3, omar.pk: 4}
     assert (caps.month.committed.reserved_usd, caps.machines.runs) == (Decimal(3), 1)
     assert (caps.day.committed.reserved_usd, caps.all_machines.runs) == (Decimal(7), 2)
 
@@ -159,7 +161,7 @@ def test_a_users_own_limits_come_before_everybodys_and_an_empty_one_is_everybody
     assert (caps.month.limit_usd, caps.machines.limit) == (Decimal(0), 5)
     own.monthly_usd, own.max_machines = None, 7
     own.save()
-    SpendingLimits.objects.update(user_monthly_usd=None)
+    builders.make_limits(user_monthly_usd=None)
     caps = spending.caps_of(user, now=NOON)
     assert (caps.month.limit_usd, caps.machines.limit) == (None, 7)
 
@@ -191,5 +193,5 @@ def test_what_counts_is_read_in_so_many_queries_however_many_runs_there_are(
     for _ in range(3):
         builders.make_machine(builders.make_deployment(user))
 
-    with django_assert_num_queries(6):
-        committed(user, NOON, now=NOON)
+    with django_assert_num_queries(11):
+        committed(user, now=NOON)

@@ -10,8 +10,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from core.errors import InvalidInputError
-from deployments import acceptance, clouds, drafts
+from core.errors import ConflictError, InvalidInputError
+from core.time import database_now
+from deployments import acceptance, clouds, drafts, spending
 from deployments.acceptance import check_budget
 from deployments.forecasts import OfferForecast
 from deployments.models import Draft
@@ -322,6 +323,7 @@ def _show(request: HttpRequest, draft: Draft, look: Look, form: HardwareForm) ->
         "look": look,
         "table": look.table,
         "budget": _budget(form, picked),
+        "over_cap": _over_cap(draft, form),
         "buys": _buys(form, picked),
         "picked": form["machine"].value() if form.is_bound else None,
         "ticked": form["wait_for"].value() if form.is_bound else None,
@@ -340,6 +342,12 @@ def _amount(form: HardwareForm) -> Decimal | None:
     except forms.ValidationError:
         return None
     return found if isinstance(found, Decimal) else None
+
+
+def _over_cap(draft: Draft, form: HardwareForm) -> ConflictError | None:
+    """Return why a run of this budget would not be accepted now: a draft may wait for better."""
+    amount = _amount(form)
+    return None if amount is None else spending.refusal(draft.user, amount, now=database_now())
 
 
 def _budget(form: HardwareForm, picked: OfferForecast | None) -> budget_words.Budget | None:

@@ -1,6 +1,8 @@
 """From a draft that is complete to the press of Start: what exactly is asked for, at what price."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+
+from django.conf import settings
 
 from core.errors import InvalidInputError, SlipwayError
 from deployments import drafts
@@ -28,7 +30,16 @@ STEP_BY_PARAM = {
     "eval": "training",
 }
 # With these no step helps; the review says what does.
-STAY_AT_REVIEW = frozenset({"E_FORM_USED", "E_APP_URL"})
+STAY_AT_REVIEW = frozenset(
+    {
+        "E_FORM_USED",
+        "E_APP_URL",
+        "E_MONTHLY_CAP",
+        "E_DAILY_CAP",
+        "E_MACHINE_CAP",
+        "E_LAUNCHES_BLOCKED",
+    }
+)
 
 
 class LookAgainError(Exception):
@@ -37,6 +48,21 @@ class LookAgainError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+def must_type(budget: Decimal | None) -> bool:
+    """Whether a budget is so large that a slip of the hand must not start its run (T20)."""
+    return budget is not None and budget >= settings.CONFIRM_BUDGET_FROM_USD
+
+
+def lacks_amount(budget: Decimal | None, typed: str) -> bool:
+    """Say whether the budget must be typed and was not, however its cents are written."""
+    if not must_type(budget):
+        return False
+    try:
+        return Decimal(typed.strip().removeprefix("$").replace(",", "")) != budget
+    except InvalidOperation:
+        return True
 
 
 def step_of(error: SlipwayError) -> str:

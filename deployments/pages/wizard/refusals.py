@@ -9,6 +9,7 @@ from core.errors import SlipwayError
 from deployments.models import Draft
 
 KEPT = "wizard_refusal"
+NOTHING_STARTED = "Nothing was started."
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,12 @@ class Refusal:
 
 def keep(request: HttpRequest, draft: Draft, error: SlipwayError) -> None:
     """Keep the newest refusal of a draft until its step is shown."""
-    message = f"{error.message} {error.remedy} Nothing was started.".replace("  ", " ")
+    said = "" if NOTHING_STARTED in error.message else NOTHING_STARTED
+    message = " ".join(filter(None, (error.message, error.remedy, said)))
     request.session[KEPT] = {
         "draft": str(draft.pk),
         "param": error.param or "",
-        "message": message.replace("Nothing was started. Nothing", "Nothing"),
+        "message": message,
         "code": error.code,
     }
 

@@ -13,12 +13,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from core.errors import SlipwayError
+from core.errors import ConflictError, SlipwayError
 from core.time import database_now
-from deployments import clouds, drafts
+from deployments import clouds, drafts, spending
 from deployments.forecasts import OfferForecast
 from deployments.models import Deployment, Draft
-from deployments.pages import starting
+from deployments.pages import cap_words, starting
 from deployments.pages.answers import member, page
 from deployments.pages.wizard import (
     budget_words,
@@ -113,6 +113,10 @@ def _posted(request: HttpRequest, draft: Draft) -> HttpResponse:
         return _show(request, draft, look, name=name, note=pressing.CHANGED_ELSEWHERE)
     if _lacks_something(draft) or not name.isprintable():
         return _show(request, draft, likely.look(draft), name=name)
+    budget = likely.amount(draft, "budget_limit")
+    if pressing.lacks_amount(budget, request.POST.get("confirm_budget", "")):
+        note = f"Nothing was started: type {budget} to allow a budget of {usd(budget)}."
+        return _show(request, draft, likely.look(draft), name=name, note=note)
     look = likely.look(draft, live=True)
     return _start(request, draft, look, name=name or drafts.name_of(draft))
 
@@ -162,7 +166,9 @@ def _show(
 ) -> HttpResponse:
     forecast = look.forecast_of(likely.chosen(draft))
     refusal = refusals.take(request, draft)
-    budget = _budget(draft, forecast)
+    amount = likely.amount(draft, "budget_limit")
+    stop, month_left = _within_caps(draft, amount)
+    budget = _budget(amount, forecast)
     time = range_words.time(forecast.seconds) if forecast else ""
     total = range_words.money(forecast.cost_usd) if forecast and forecast.cost_usd else ""
     context: dict[str, Any] = {
@@ -175,7 +181,10 @@ def _show(
         "phases": review_lines.phases(forecast),
         "phases_words": f"{time}, {total}" if total else "",
         "start_words": f"Start, {total}" if total else "Start",
-        "can_start": forecast is not None and not _lacks_something(draft),
+        "can_start": forecast is not None and not _lacks_something(draft) and stop is None,
+        "stop": stop if refusal is None or stop is None or refusal.code != stop.code else None,
+        "month_left": month_left,
+        "type_budget": amount if pressing.must_type(amount) else None,
         "hourly": forecast.offer.hourly_price_usd if forecast else None,
         "rents": _rents(forecast, budget),
         "time": time,
@@ -184,6 +193,13 @@ def _show(
         **_about(draft, forecast),
     }
     return frame.show(request, draft, STEP, context)
+
+
+def _within_caps(draft: Draft, amount: Decimal | None) -> tuple[ConflictError | None, str]:
+    """Return why the run would not be accepted now, if so, and what is left of the month."""
+    caps = spending.caps_of(draft.user, now=database_now())
+    stop = spending.blocked(spending.limits()) or caps.refusal(amount or Decimal(0))
+    return stop, cap_words.month_left(caps.month)
 
 
 def _about(draft: Draft, forecast: OfferForecast | None) -> dict[str, Any]:
@@ -205,8 +221,7 @@ def _about(draft: Draft, forecast: OfferForecast | None) -> dict[str, Any]:
     }
 
 
-def _budget(draft: Draft, forecast: OfferForecast | None) -> Budget | None:
-    amount = likely.amount(draft, "budget_limit")
+def _budget(amount: Decimal | None, forecast: OfferForecast | None) -> Budget | None:
     if amount is None or forecast is None:
         return None
     return budget_words.budget(

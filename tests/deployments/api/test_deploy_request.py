@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from deployments.models import Deployment, TrainingJob
 from tests.builders import (
     make_config,
+    make_limits,
     make_user,
     make_vault_entry,
 )
@@ -224,6 +225,8 @@ def test_a_value_out_of_its_type_or_range_is_refused_by_name(
 def test_a_value_at_the_edge_of_its_range_is_taken(
     user: User, body: dict[str, Any], field: str, value: object
 ) -> None:
+    make_limits(daily_usd=None, user_monthly_usd=None)
+
     response = Caller(user).post("training/deploy/lambda", body | {field: value})
 
     assert response.status_code == 202, response.content

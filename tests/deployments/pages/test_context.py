@@ -204,7 +204,7 @@ def test_the_top_bar_asks_as_many_questions_for_ten_machines_as_for_one(
     reader = signed_in(user)
 
     # Session, user, now, machines, strays, snapshots, heartbeat, keys.
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         page = reader.get("/vault/").content.decode()
 
     assert "10 machines" in spoken(page)

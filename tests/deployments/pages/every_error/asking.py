@@ -1,5 +1,6 @@
 """What pages answer when something that was asked for is refused, or Slipway itself fails."""
 
+from decimal import Decimal
 from typing import Any
 
 import responses
@@ -7,8 +8,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection
 from django.test import Client
 
-from deployments import overview
-from deployments.models import Draft
+from deployments import kill_switch, overview
+from deployments.models import Draft, UserLimits
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import entry_for
 from tests import builders
@@ -135,6 +136,27 @@ def start_with_a_bad_address(stage: Stage) -> Shown:
     return press(stage, draft(stage))
 
 
+def start_over_the_month(stage: Stage) -> Shown:
+    UserLimits.objects.create(user=stage.user, monthly_usd=Decimal("3.99"))
+    return press(stage, draft(stage))
+
+
+def start_over_the_day(stage: Stage) -> Shown:
+    builders.make_limits(daily_usd=Decimal("3.99"))
+    return press(stage, draft(stage))
+
+
+def start_one_run_too_many(stage: Stage) -> Shown:
+    UserLimits.objects.create(user=stage.user, max_machines=0)
+    return press(stage, draft(stage))
+
+
+def start_while_launches_are_blocked(stage: Stage) -> Shown:
+    found = draft(stage)
+    kill_switch.turn_on(actor=None, reason=HOSTILE)
+    return press(stage, found)
+
+
 # Data and what came home.
 
 
@@ -234,6 +256,10 @@ ROWS = (
     Row("E_CAPACITY", WIZARD, start_what_was_taken, "was taken meanwhile"),
     Row("E_FORM_USED", REVIEW, start_what_was_started, "This form was sent before."),
     Row("E_APP_URL", REVIEW, start_with_a_bad_address, "APP_URL is not https"),
+    Row("E_MONTHLY_CAP", REVIEW, start_over_the_month, "your cap of 3.99 USD for this month"),
+    Row("E_DAILY_CAP", REVIEW, start_over_the_day, "this installation's cap of 3.99 USD a day"),
+    Row("E_MACHINE_CAP", REVIEW, start_one_run_too_many, "You may have 0 machines at once"),
+    Row("E_LAUNCHES_BLOCKED", REVIEW, start_while_launches_are_blocked, "has blocked all launches"),
     Row("E_TOO_LARGE", "upload", upload_too_large, "larger than"),
     Row("E_TOO_LARGE", ERROR_PAGE, body_too_large, "larger than"),
     Row("E_DATASET_IN_USE", "delete data", data_is_in_use, "Keep the data"),
