@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from core import audit
-from deployments import clouds, costs
+from deployments import clouds, costs, telling
 from deployments.lifecycle import faults
 from deployments.models import Deployment, Event, Machine, Stray
 from deployments.models.deployments import TERMINAL
@@ -146,4 +146,5 @@ def _correct(deployment: Deployment, stray: Stray, *, now: datetime) -> None:
 
 
 def _tell(deployment: Deployment, now: datetime, kind: str, message: str) -> None:
-    Event.objects.create(deployment=deployment, at=now, kind=kind, message=message[:1000])
+    told = {"kind": kind, "message": message[:1000]}
+    telling.tell(Event.objects.create(deployment=deployment, at=now, **told))

@@ -5,7 +5,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from django.db import transaction
 
 from core.database import DATABASE_AWAY
 from deployments import costs
-from deployments.models import Deployment, Event, Machine
+from deployments.models import Deployment, Event, Machine, Stray
 from deployments.models.deployments import Status
 from notifications import kinds, mail, outbox
 from notifications.kinds import Kind
@@ -34,6 +34,10 @@ TOLD: dict[str, Kind] = {
     "budget_95": kinds.BUDGET_95,
     "adapter_home": kinds.SAVED,
 }
+# Of a run that is over nobody else says it: no tick sets or clears its attention.
+TOLD_AFTER_THE_END = {"stray": kinds.ATTENTION}
+# The end is told once more, with the cost that it has now.
+TOLD_AS_THE_END = "late_cost"
 ENDS: dict[str, Kind] = {
     Status.COMPLETED: kinds.COMPLETED,
     Status.FAILED: kinds.FAILED,
@@ -63,18 +67,25 @@ def tell(event: Event) -> None:
 
     A fault in here is logged and changes nothing else: a machine must be ended all the same.
     """
-    kind = ENDS.get(event.to_status) or TOLD.get(event.kind)
-    if kind is None:
-        return
     try:
         with transaction.atomic():
-            rows = Deployment.objects.select_related("user")
-            deployment = rows.get(pk=event.deployment_id)
-            outbox.tell(deployment.user, _news(kind, event, deployment))
+            kind = _kind_of(event)
+            if kind is not None:
+                deployment = Deployment.objects.select_related("user").get(pk=event.deployment_id)
+                outbox.tell(deployment.user, _news(kind, event, deployment))
     except DATABASE_AWAY:
         raise
     except Exception:
         logger.exception("Nobody was told: %s", event.message)
+
+
+def _kind_of(event: Event) -> Kind | None:
+    is_over = event.deployment.is_terminal
+    if is_over and event.kind == TOLD_AS_THE_END:
+        return ENDS[event.deployment.status]
+    if is_over and event.kind in TOLD_AFTER_THE_END:
+        return TOLD_AFTER_THE_END[event.kind]
+    return ENDS.get(event.to_status) or TOLD.get(event.kind)
 
 
 @dataclass(frozen=True)
@@ -86,21 +97,26 @@ class _Facts:
     code: str
     spent: Decimal
     living: tuple[Machine, ...]
+    strays: tuple[Stray, ...]
+
+    @property
+    def bills(self) -> bool:
+        return bool(self.living or self.strays)
 
 
 def _news(kind: Kind, event: Event, deployment: Deployment) -> News:
-    fault = deployment.attention if kind is kinds.ATTENTION else None
+    fault = deployment.attention if event.kind == "attention" else None
     if fault is not None and fault.get("code") == "E_CANNOT_END":
         kind = kinds.CANNOT_END
     if kind is kinds.FAILED:
         fault = deployment.error
-    machines = list(deployment.machines.order_by("attempt", "node"))
     facts = _Facts(
         message=_clean(_happened(event, fault)),
         remedy=_clean(str((fault or {}).get("remedy") or REMEDIES[kind])),
         code=str((fault or {}).get("code") or ""),
-        spent=costs.cents_up(sum((m.accrued_usd(event.at) for m in machines), Decimal(0))),
-        living=tuple(machine for machine in machines if machine.may_live),
+        spent=costs.cents_up(deployment.accrued_usd(event.at)),
+        living=tuple(each for each in deployment.machines.all() if each.may_live),
+        strays=tuple(each for each in deployment.strays.all() if each.bills),
     )
     name = _clean(deployment.name)
     return News(
@@ -125,7 +141,7 @@ def _text(kind: Kind, deployment: Deployment, facts: _Facts) -> str:
         "",
         f"What happened: {facts.message}",
         f"What it cost: ${facts.spent} of ${budget}{'' if deployment.is_terminal else ' so far'}.",
-        f"Does it bill: {_bills(facts.living)}",
+        f"Does it bill: {_bills(facts)}",
         f"What you can do: {facts.remedy}",
         "",
         f"The run: {mail.link(deployment.url)}",
@@ -135,12 +151,15 @@ def _text(kind: Kind, deployment: Deployment, facts: _Facts) -> str:
     return "\n".join(lines)
 
 
-def _bills(living: Iterable[Machine]) -> str:
+def _bills(facts: _Facts) -> str:
+    if not facts.bills:
+        return "no, nothing of this run bills now."
     lines = [
         f"{m.name}, {m.description or m.instance_type} in {m.region}, ${m.hourly_price:.2f} an hour"
-        for m in living
+        for m in facts.living
     ]
-    return f"yes, {'; '.join(lines)}." if lines else "no, nothing of this run bills now."
+    lines += [f"{stray.instance_id}, which nobody asked for" for stray in facts.strays]
+    return f"yes, {'; '.join(lines)}."
 
 
 def _data(deployment: Deployment, facts: _Facts) -> dict[str, Any]:
@@ -154,7 +173,7 @@ def _data(deployment: Deployment, facts: _Facts) -> dict[str, Any]:
         "remedy": facts.remedy,
         "cost_usd": str(facts.spent),
         "budget_usd": str(costs.cents_up(deployment.budget_limit)),
-        "bills": bool(facts.living),
+        "bills": facts.bills,
         "machines": [
             {
                 "name": machine.name,

@@ -19,9 +19,9 @@ ATTENTION = Kind("run.attention", "A run needs you")
 BUDGET_80 = Kind("run.budget_80", "80 % of a budget is used")
 BUDGET_95 = Kind("run.budget_95", "95 % of a budget is used")
 SAVED = Kind("run.saved", "The adapter is home", mailed=False)
-COMPLETED = Kind("run.completed", "A run is completed, nothing bills")
-FAILED = Kind("run.failed", "A run failed, nothing bills")
-CANCELLED = Kind("run.cancelled", "A run is cancelled, nothing bills")
+COMPLETED = Kind("run.completed", "A run is completed")
+FAILED = Kind("run.failed", "A run failed")
+CANCELLED = Kind("run.cancelled", "A run is cancelled")
 
 KINDS = (
     LAUNCHED,

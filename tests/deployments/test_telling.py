@@ -1,6 +1,7 @@
 """What people and their programs are told of a life, in which words, and that it stops nothing."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,14 +9,15 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django.fixtures import Settings
 
-from deployments import costs, telling
+from deployments import costs, strays, telling
 from deployments.lifecycle import faults
 from deployments.lifecycle.lease import Lease, LeaseLostError
-from deployments.models import Deployment
+from deployments.models import Deployment, Machine
 from deployments.models.deployments import Status
 from notifications import kinds, outbox, webhooks
 from notifications.models import MAIL, Message
 from tests import builders
+from tests.builders import NOON
 from tests.deployments.virtual.agent import Plan
 from tests.deployments.virtual.world import QUICK, World
 
@@ -169,6 +171,32 @@ def test_F56_a_key_that_was_revoked_is_told_with_the_way_out(live: Deployment) -
     said = body("run.attention")["data"]
     assert (said["code"], said["bills"]) == ("E_KEY_REFUSED", True)
     assert "end i-1 in us-east-1 by hand at https://example.org" in said["remedy"]
+
+
+def test_F18_a_machine_that_comes_after_the_end_is_told_and_then_the_new_cost(
+    live: Deployment,
+) -> None:
+    Deployment.objects.filter(pk=live.pk).update(status=S.COMPLETED, actual_cost=0)
+    live.machines.update(gone_at=NOON, billed_usd=0)
+    stray = strays.note(
+        live.vault_entry,
+        instance_id="late-1",
+        name=Machine.objects.get().name,
+        machine=Machine.objects.get(),
+        now=NOON + timedelta(minutes=5),
+    )
+    strays.close(stray, now=NOON + timedelta(minutes=9))
+
+    assert told_to(live.user) == ["run.attention", "run.completed"]
+    assert body("run.attention")["data"]["bills"] is True
+    assert body("run.completed")["data"]["bills"] is False
+    assert "instead of $0.00" in body("run.completed")["data"]["message"]
+
+
+def test_F21_while_a_run_lives_its_attention_says_it_once(live: Deployment) -> None:
+    strays.note(live.vault_entry, instance_id="x", name="x", machine=live.machines.get(), now=NOON)
+
+    assert told_to(live.user) == []
 
 
 @pytest.mark.parametrize("kind", ["queued", "active", "launch_requested", "gone", "attention_over"])
