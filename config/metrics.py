@@ -18,6 +18,7 @@ from deployments import tasks
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL, Status
 from deployments.overview import NOT_STARTED
+from notifications import outbox
 
 
 class Figures(Collector):
@@ -59,6 +60,14 @@ def _background(now: datetime) -> Iterator[Metric]:
     for queue, waiting in tasks.queue_depths().items():
         depth.add_metric([queue], waiting)
     yield depth
+    messages = GaugeMetricFamily(
+        "slipway_outbox_messages",
+        "Messages by status; those that are over, of the last 30 days.",
+        labels=["status"],
+    )
+    for status, number in outbox.counts().items():
+        messages.add_metric([status], number)
+    yield messages
     live = Deployment.objects.exclude(status__in=TERMINAL)
     due = live.aggregate(oldest=Min("next_tick_at"))["oldest"]
     yield _gauge(

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, QuerySet
 
 from core.database import retried
 from core.time import database_now
@@ -148,6 +148,17 @@ def bury_waiting(webhook: Webhook, *, now: datetime) -> None:
 def dead_since(moment: datetime) -> int:
     """Return how many messages were given up since then."""
     return Message.objects.filter(status=Message.Status.DEAD, settled_at__gte=moment).count()
+
+
+def overdue(moment: datetime) -> int:
+    """Return how many messages were due before then and still wait."""
+    return _waiting().filter(next_try_at__lt=moment).count()
+
+
+def counts() -> dict[str, int]:
+    """Return how many messages there are by status; what is over is kept for ``KEPT``."""
+    counted = Message.objects.values_list("status").annotate(Count("pk")).order_by()
+    return dict.fromkeys(Message.Status.values, 0) | dict(counted)
 
 
 _SEALED = ("webhook__secret", "webhook__previous_secret")

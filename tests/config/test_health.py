@@ -17,6 +17,7 @@ from core.time import database_now
 from deployments import second_guard, tasks
 from deployments.models import CloudSnapshot, Deployment, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
+from notifications import webhooks
 from tests.builders import make_deployment, make_machine
 
 pytestmark = pytest.mark.django_db
@@ -130,6 +131,8 @@ def test_the_figures_are_those_of_the_rows(client: Client) -> None:
     )
     tasks.send_canary("ssh")
     tasks.beat("worker:here")
+    webhook, _ = webhooks.add(deployment.user, url="https://hooks.example.org/in")
+    webhooks.send_test(webhook)
 
     found = figures(client)
 
@@ -141,6 +144,8 @@ def test_the_figures_are_those_of_the_rows(client: Client) -> None:
     )
     assert found["slipway_deployments", "failed"] == 0
     assert (found["slipway_queue_tasks", "ssh"], found["slipway_queue_tasks", "default"]) == (1, 0)
+    assert found["slipway_outbox_messages", "waiting"] == 1
+    assert found["slipway_outbox_messages", "dead"] == 0
     assert 30 <= found["slipway_last_good_list_age_seconds"] < 90
     assert found["slipway_worker_beat_age_seconds"] < 60
     assert found["slipway_oldest_due_seconds"] > 0

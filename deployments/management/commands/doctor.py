@@ -18,6 +18,7 @@ WITH_DATABASE: tuple[Check, ...] = (
     outside.live_machines,
     running.worker,
     running.reap,
+    running.messages,
 )
 WITHOUT: tuple[Check, ...] = (here.data_folder, outside.cloud_apis, outside.app_url)
 
@@ -25,7 +26,7 @@ WITHOUT: tuple[Check, ...] = (here.data_folder, outside.cloud_apis, outside.app_
 class Command(BaseCommand):
     """Looks and tells; it changes nothing but the time at which a key was last used."""
 
-    help = "Check settings, database, keys, disk, clocks, clouds, SSH, worker and reap."
+    help = "Check settings, database, keys, disk, clocks, clouds, SSH, worker, reap and outbox."
     # They are the first line of the report, not a reason to give none.
     requires_system_checks = []
 

@@ -1,7 +1,7 @@
-"""The processes that must run: the worker with its queues, and the timer of ``reap``."""
+"""What must go on: the worker with its queues, the timer of ``reap``, the outbox."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Q
@@ -12,10 +12,12 @@ from deployments.management.doctor.finding import Finding, age, fail, ok, warn
 from deployments.models import Deployment, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL
 from deployments.timing import Timing
+from notifications import outbox
 
 WORKER_PREFIX = "worker:"
 WORKER_SILENT_SECONDS = 30.0
 # The timer's 5 minutes, twice, and some.
+MESSAGES_MAY_WAIT = timedelta(minutes=10)
 START_WORKER = "Start the worker (systemctl start slipway-worker)."
 
 
@@ -55,6 +57,26 @@ def reap() -> Iterator[Finding]:
         yield warn(f"reap: ran {age(_seconds(now, looked))} ago", remedy)
     else:
         yield ok(f"reap: ran {age(_seconds(now, looked))} ago")
+
+
+def messages() -> Iterator[Finding]:
+    """Look for messages that wait too long or were given up (I9)."""
+    now = database_now()
+    if settings.MAIL_IS_SET_UP:
+        yield ok(f"mail: through {settings.EMAIL_HOST}")
+    else:
+        yield ok("mail: not set up, nothing is mailed (EMAIL_URL)")
+    late = outbox.overdue(now - MESSAGES_MAY_WAIT)
+    dead = outbox.dead_since(now - timedelta(days=7))
+    if late:
+        yield warn(f"outbox: {late} messages are due and not tried", START_WORKER)
+    if dead:
+        yield warn(
+            f"outbox: {dead} messages were given up in the last 7 days",
+            "The admin's messages say to whom and why; their owners see it on the settings page.",
+        )
+    if not late and not dead:
+        yield ok("outbox: every message that was due is sent")
 
 
 def _no_worker(now: datetime, last: WorkerHeartbeat | None) -> Finding:

@@ -18,12 +18,15 @@ from pytest_django.fixtures import Settings
 
 from core.installation import installation_id
 from core.time import database_now
-from deployments.management.doctor import here, outside
+from deployments.management.doctor import here, outside, running
 from deployments.models import WorkerHeartbeat
 from deployments.models.deployments import Status
 from deployments.second_guard import BEAT_NAME
+from notifications import webhooks
+from notifications.models import Message
 from secrets_vault.models import InstallationSecret, VaultEntry
-from tests.builders import SECRET, make_deployment, make_machine, make_vault_entry
+from tests.builders import SECRET, make_deployment, make_machine, make_user, make_vault_entry
+from tests.deployments.pages import scenes
 from tests.sandbox_cloud import REPOSITORY, SandboxHandle, running_sandbox
 
 pytestmark = pytest.mark.django_db
@@ -239,3 +242,17 @@ def test_missing_migrations_are_a_problem(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "migrations are missing - Run manage.py migrate." in done.stdout
+
+
+def test_I9_messages_that_wait_or_were_given_up_are_told() -> None:
+    webhook, _ = webhooks.add(make_user(), url="https://hooks.example.org/in")
+    scenes.given_up(webhook)
+    waiting = webhooks.send_test(webhook)
+    Message.objects.filter(pk=waiting.pk).update(
+        next_try_at=waiting.created_at - timedelta(minutes=11)
+    )
+
+    told = [str(finding) for finding in running.messages()]
+
+    assert any("1 messages are due and not tried" in line for line in told)
+    assert any("1 messages were given up in the last 7 days" in line for line in told)
