@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,10 +60,11 @@ def _intent_after_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _one_name_for_all_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.installation import installation_id
     from deployments.lifecycle import launching
 
     def same(lease: Any, *, attempt: int, node: int) -> str:
-        return f"{launching.installation_id()}-{lease.deployment.pk.hex[:8]}"
+        return f"{installation_id()}-{lease.deployment.pk.hex[:8]}"
 
     monkeypatch.setattr(launching, "machine_name", same)
 
@@ -179,12 +179,12 @@ def _no_alarm_for_a_worker_that_stopped(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def _the_sweep_takes_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deployments import reaper
+    from deployments import clouds, reaper
 
     real = reaper.sweep_account
 
     def sweep(entry: Any, **given: Any) -> Any:
-        provider = reaper.clouds.provider_for(entry)
+        provider = clouds.provider_for(entry)
         for instance in provider.list_all():
             provider.terminate(instance.instance_id)
         return real(entry, **given)
@@ -210,13 +210,14 @@ def _nothing_kept_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _redirects_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deployments.providers import http
+    import requests
 
-    def follow(*given: Any, **named: Any) -> Any:
-        return http_requests.request(*given, **(named | {"allow_redirects": True}))
+    real = requests.request
 
-    http_requests = http.requests
-    monkeypatch.setattr(http, "requests", _like(http_requests, request=follow))
+    def follow(*given: Any, **named: Any) -> requests.Response:
+        return real(*given, **(named | {"allow_redirects": True}))
+
+    monkeypatch.setattr(requests, "request", follow)
 
 
 def _a_lost_post_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,10 +252,6 @@ def _nothing_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     everywhere(monkeypatch, redaction.scrub, as_it_is)
     everywhere(monkeypatch, scrubbing.scrub, as_it_is)
-
-
-def _like(module: Any, **changes: Any) -> SimpleNamespace:
-    return SimpleNamespace(**{**vars(module), **changes})
 
 
 BREAKS: dict[str, Break] = {
