@@ -19,6 +19,7 @@ WITH_DATABASE: tuple[Check, ...] = (
     running.worker,
     running.reap,
     running.messages,
+    running.launches,
 )
 WITHOUT: tuple[Check, ...] = (here.data_folder, outside.cloud_apis, outside.app_url)
 

@@ -1,4 +1,4 @@
-"""What must go on: the worker with its queues, the timer of ``reap``, the outbox."""
+"""What must go on: the worker, the timer of ``reap``, the outbox; and whether runs may start."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from core.time import database_now
-from deployments import second_guard, tasks
+from deployments import second_guard, spending, tasks
 from deployments.management.doctor.finding import Finding, age, fail, ok, warn
 from deployments.models import Deployment, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL
@@ -77,6 +77,19 @@ def messages() -> Iterator[Finding]:
         )
     if not late and not dead:
         yield ok("outbox: every message that was due is sent")
+
+
+def launches() -> Iterator[Finding]:
+    """Look whether the kill switch is on (T20)."""
+    limits = spending.limits()
+    if limits.launches_blocked_at is None:
+        yield ok("launches: allowed")
+        return
+    since, why = limits.launches_blocked_at, limits.launches_blocked_reason
+    yield warn(
+        f"launches: blocked since {since:%Y-%m-%d %H:%M} UTC ({why})",
+        "manage.py kill_switch off allows them again.",
+    )
 
 
 def _no_worker(now: datetime, last: WorkerHeartbeat | None) -> Finding:

@@ -18,6 +18,7 @@ from pytest_django.fixtures import Settings
 
 from core.installation import installation_id
 from core.time import database_now
+from deployments import kill_switch
 from deployments.management.doctor import here, outside, running
 from deployments.models import WorkerHeartbeat
 from deployments.models.deployments import Status
@@ -256,3 +257,13 @@ def test_I9_messages_that_wait_or_were_given_up_are_told() -> None:
 
     assert any("1 messages are due and not tried" in line for line in told)
     assert any("1 messages were given up in the last 7 days" in line for line in told)
+
+
+def test_T20_a_kill_switch_that_is_on_is_told_with_its_reason() -> None:
+    kill_switch.turn_on(actor=None, reason="a token was stolen")
+
+    said = doctor()
+
+    assert "launches: blocked since" in said
+    assert "a token was stolen" in said
+    assert "kill_switch off" in said
