@@ -47,13 +47,13 @@ def allowed_offers(
     """Return the offers that a request allows, free or not, each once.
 
     In the order of the wishes, since a fallback is for when the wish before it is refused; within
-    a wish the cheapest comes first, of equal ones those outside the avoided regions.
+    a wish the cheapest comes first. Before all come those outside the avoided regions that cost no
+    more than what would be first (F26): a bad machine is no consent to a dearer one.
     """
     cheapest_first = sorted(
         offers,
         key=lambda offer: (
             offer.hourly_price_usd,
-            offer.region in avoided_regions,
             offer.instance_type,
             offer.region,
         ),
@@ -61,7 +61,15 @@ def allowed_offers(
     allowed: dict[Offer, None] = {}
     for wish in wishes:
         allowed.update(dict.fromkeys(offer for offer in cheapest_first if wish.allows(offer)))
-    return list(allowed)
+    first = next(iter(allowed), None)
+    if first is None or first.region not in avoided_regions:
+        return list(allowed)
+    elsewhere = [
+        offer
+        for offer in allowed
+        if offer.region not in avoided_regions and offer.hourly_price_usd <= first.hourly_price_usd
+    ]
+    return list(dict.fromkeys([*elsewhere, *allowed]))
 
 
 def choose(offers: list[Offer], wish: Wish) -> Quote:

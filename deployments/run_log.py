@@ -186,17 +186,20 @@ def _checkpoint(machine: Machine, run: RunState, event: JsonObject, now: datetim
     step = whole(event.get("step"), limit=MAX_STEP)
     if step is None:
         return
-    Checkpoint.objects.update_or_create(
-        machine=machine,
-        step=step,
-        defaults={
-            "job": machine.deployment.job,
-            "path": _text(event.get("path"), limit=300),
-            "size_bytes": whole(event.get("size_bytes")) or 0,
-            "files": listed_files(event.get("files")),
-            "at": now,
-        },
-    )
+    told = {
+        "path": _text(event.get("path"), limit=300),
+        "size_bytes": whole(event.get("size_bytes")) or 0,
+        "files": listed_files(event.get("files")),
+        "at": now,
+        "fetch_tried_at": None,
+        "left_because": "",
+    }
+    rows = Checkpoint.objects.filter(machine=machine, step=step)
+    # What is home stays as it was told when it came.
+    if rows.filter(home_at__isnull=True).update(**told) == 0:
+        rows.get_or_create(
+            machine=machine, step=step, defaults={"job": machine.deployment.job, **told}
+        )
 
 
 def _request(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:

@@ -15,6 +15,7 @@ class Effect(StrEnum):
     LOG_IN = "log_in"
     PREPARE = "prepare"
     FOLLOW = "follow"
+    FETCH = "fetch"
     COLLECT = "collect"
 
     @property

@@ -15,14 +15,30 @@ from core.database import DATABASE_AWAY, reconnect
 from core.errors import ServerFaultError, SlipwayError
 from core.time import database_now
 from datasets.services import revoke_tokens
-from deployments import history, machine_tokens, telling
-from deployments.lifecycle import booting, collecting, launching, preparing, terminating, training
+from deployments import checkpoints, history, machine_tokens, telling
+from deployments.lifecycle import (
+    booting,
+    collecting,
+    fetching,
+    launching,
+    preparing,
+    terminating,
+    training,
+)
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.attention import FAILED_TICKS
 from deployments.lifecycle.decide import decide
 from deployments.lifecycle.lease import Lease, LeaseLostError
 from deployments.lifecycle.situation import Situation
-from deployments.models import Artifact, CloudSnapshot, Deployment, Machine, RunState
+from deployments.models import (
+    Artifact,
+    Checkpoint,
+    CloudSnapshot,
+    Deployment,
+    Machine,
+    RunState,
+)
+from deployments.models.deployments import Status
 from deployments.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -40,6 +56,7 @@ PERFORM: dict[Effect, Performer] = {
     Effect.LOG_IN: booting.log_in,
     Effect.PREPARE: preparing.prepare,
     Effect.FOLLOW: training.follow,
+    Effect.FETCH: fetching.fetch,
     Effect.COLLECT: collecting.collect,
 }
 
@@ -137,6 +154,7 @@ def observe(lease: Lease, *, timing: Timing) -> Situation:
         machines=machines,
         run=run,
         adapter_home=home,
+        checkpoint=_waiting(deployment, newest),
         now=lease.now,
         timing=timing,
         median_step_seconds=_median_step_seconds(run, timing=timing),
@@ -150,6 +168,13 @@ def _median_step_seconds(run: RunState | None, *, timing: Timing) -> float | Non
     if run is None or run.stalled_seconds < timing.step_limit_seconds:
         return None
     return history.median_step_seconds(run.machine_id)
+
+
+def _waiting(deployment: Deployment, machine: Machine | None) -> Checkpoint | None:
+    """Checkpoints come home while the run trains; after that, the adapter does."""
+    if machine is None or deployment.status != Status.TRAINING:
+        return None
+    return checkpoints.waiting(machine)
 
 
 def _cloud_error(deployment: Deployment) -> Mapping[str, Any] | None:

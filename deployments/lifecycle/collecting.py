@@ -5,9 +5,7 @@ are capped, each file's sha256 is compared with the manifest's after reading it 
 """
 
 import gzip
-import hashlib
 import json
-import os
 import re
 import shutil
 import tarfile
@@ -18,6 +16,7 @@ from django.conf import settings
 
 from core.database import retried
 from core.errors import SlipwayError
+from core.files import keep, sha256_of
 from core.time import database_now
 from deployments import clouds
 from deployments.lifecycle.lease import Lease
@@ -52,7 +51,7 @@ def collect(lease: Lease, machine: Machine | None) -> float:
         with connect(clouds.ssh_target(machine)) as remote:
             files = read_manifest(remote, machine)
             _check_space(folder, files)
-            if not _download_all(remote, machine, files, folder=folder, deadline=deadline):
+            if not download_all(remote, machine, files, folder=folder, deadline=deadline):
                 return 0.0
         check_safetensors(folder / "adapter")
     except (BadArtifactError, RemoteFileMissingError) as error:
@@ -103,7 +102,7 @@ def _check_space(folder: Path, files: list[dict[str, object]]) -> None:
         )
 
 
-def _download_all(
+def download_all(
     remote: Remote,
     machine: Machine,
     files: list[dict[str, object]],
@@ -133,24 +132,6 @@ def _download_all(
     return True
 
 
-def keep(part: Path, target: Path) -> None:
-    """Make a finished file durable under its name: flush, rename, flush the folder (I11)."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file as read back from disk."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def check_safetensors(folder: Path) -> None:
     """Raise BadArtifactError unless every safetensors file has a sound header with tensors (F59).
 
@@ -175,21 +156,21 @@ def _header_of(path: Path) -> dict[str, object]:
     return header
 
 
-def pack(folder: Path, files: list[dict[str, object]]) -> Path:
-    """Pack the adapter as adapter.tar.gz with the same bytes each time; return the archive.
+def pack(folder: Path, files: list[dict[str, object]], *, name: str = "adapter.tar.gz") -> Path:
+    """Pack files as an archive beside them, with the same bytes each time; return the archive.
 
     Nothing is compressed: weights hardly shrink, and a slice has little time (D10).
     """
-    target = folder / "adapter.tar.gz"
-    part = target.with_name("adapter.tar.gz.part")
+    target = folder / name
+    part = target.with_name(f"{name}.part")
     with (
         part.open("wb") as raw,
         gzip.GzipFile("", "wb", compresslevel=0, fileobj=raw, mtime=0) as packed,
         tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive,
     ):
-        for name in sorted(str(file["name"]) for file in files):
-            path = folder / name
-            entry = tarfile.TarInfo(name)
+        for inside in sorted(str(file["name"]) for file in files):
+            path = folder / inside
+            entry = tarfile.TarInfo(inside)
             entry.size, entry.mode = path.stat().st_size, 0o644
             with path.open("rb") as content:
                 archive.addfile(entry, content)

@@ -233,6 +233,8 @@ def _training(s: Situation) -> Action:
         return _save_what_there_is(s, machine, "silent", mute)
     if is_stalled(s, times=2):
         return _save_what_there_is(s, machine, "stalled", stalled(s, times=2))
+    if _fetch_is_due(s):
+        return Do(Effect.FETCH, machine)
     return _follow(s, machine)
 
 
@@ -247,10 +249,23 @@ def _save_what_there_is(s: Situation, machine: Machine, landing: str, why: Fault
     )
 
 
+def _fetch_is_due(s: Situation) -> bool:
+    """One slice after each look, so that following and landing never wait for a checkpoint."""
+    waiting, looked = s.checkpoint, s.run.looked_at if s.run is not None else None
+    if waiting is None or looked is None:
+        return False
+    return waiting.fetch_tried_at is None or waiting.fetch_tried_at < looked
+
+
 def _run_ended(s: Situation, machine: Machine, run: RunState) -> Action:
     """Training is over: bring home what there is, or say why there is nothing."""
     exit_ = run.exit or {}
     landing, why = _how_it_ended(s, run)
+    if why is not None and why["retryable"] and _may_try_again(s, machine):
+        # F46: what the machine still holds is brought home first, as long as a landing may take.
+        if s.checkpoint is not None and s.age(run.news_at or s.now) < s.timing.collect_seconds:
+            return Do(Effect.FETCH, machine)
+        return _machine_failed(s, machine, why)
     if exit_.get("has_adapter"):
         return Record(
             "collecting",

@@ -16,6 +16,8 @@ from deployments.models.deployments import TERMINAL, Desired, Status
 
 # A stop may take the lease from any slice but these: their answers must not be thrown away.
 NOT_TAKEN_OVER = ("launch",)
+# A checkpoint on its way home makes room for any stop: what has come stays on the disk.
+FETCH = "fetch"
 
 
 class LeaseLostError(Exception):
@@ -48,7 +50,7 @@ class Lease:
         free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
         takeover = Q(desired=Desired.STOP, save_wanted=False) & ~Q(
             lease_purpose__in=(*NOT_TAKEN_OVER, "stop")
-        )
+        ) | Q(desired=Desired.STOP, lease_purpose=FETCH)
         version = deployment.version
         claims_stop = deployment.desired == Desired.STOP and not deployment.save_wanted
         taken = (

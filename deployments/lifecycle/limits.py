@@ -1,5 +1,7 @@
 """Money and time: when a run must land, and what the landing will cost (D8). Pure."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 
 from deployments import costs
@@ -7,22 +9,33 @@ from deployments.lifecycle import faults
 from deployments.lifecycle.actions import Record
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.situation import Situation
-from deployments.models.deployments import Status
+from deployments.models.deployments import Deployment, Machine, Status
 
 S = Status
 # In percent, the highest first: who passes both at once hears of the higher.
 BUDGET_WARNINGS = (95, 80)
 
 
+def first_rented(machines: Iterable[Machine]) -> Machine | None:
+    """Return the machine whose launch began the run's time; one that was refused began nothing."""
+    return next((m for m in machines if m.may_live or m.billed_usd), None)
+
+
+def seconds_left(machines: Iterable[Machine], deployment: Deployment, *, now: datetime) -> float:
+    """Return what is left of max_hours, all machines of the deployment counted (F54)."""
+    first = first_rented(machines)
+    used = (now - first.requested_at).total_seconds() if first is not None else 0.0
+    return max(0.0, float(deployment.max_hours) * 3600 - used)
+
+
 def limit_reached(s: Situation) -> tuple[str, Fault | None]:
     """Return which limit is reached, "budget" or "deadline", and why; ("", None) for neither."""
     d = s.deployment
-    first = next((m for m in s.machines if m.may_live or m.billed_usd), None)
-    if first is None:
+    if first_rented(s.machines) is None:
         return "", None
     if s.spent_usd + kept_back(s) >= d.budget_limit:
         return "budget", faults.over_budget(str(d.budget_limit))
-    if s.age(first.requested_at) < float(d.max_hours) * 3600:
+    if seconds_left(s.machines, d, now=s.now) > 0:
         return "", None
     if d.status == S.COLLECTING and s.age(d.status_since) < landing_seconds(s):
         return "", None

@@ -1,19 +1,19 @@
 """Preparing: the bundle, the data and the base model go to the machine; the agent starts once."""
 
-import hashlib
 import json
 import time
-from pathlib import Path
 
 from django.conf import settings
 
+from core.files import sha256_of
 from core.time import database_now
 from datasets.services import normalised_file
-from deployments import base_models, clouds, machine_tokens
+from deployments import base_models, checkpoints, clouds, machine_tokens, resuming
 from deployments.lifecycle.agent_lost import note_agent_lost
 from deployments.lifecycle.lease import Lease
+from deployments.lifecycle.limits import seconds_left
 from deployments.lifecycle.silence import note_look, note_sign_of_life
-from deployments.models import Machine, RunState
+from deployments.models import Checkpoint, Event, Machine, RunState
 from deployments.remote import Remote, RemoteError, Result, connect
 from deployments.timing import Timing
 from deployments.training import commands
@@ -30,8 +30,10 @@ def prepare(lease: Lease, machine: Machine | None) -> float:
         raise ValueError("no machine to prepare")
     timing: Timing = settings.TIMING
     run, _ = RunState.objects.get_or_create(machine=machine)
+    deadline = time.monotonic() + timing.slice_seconds
+    resumed = checkpoints.to_go_on_from(machine.deployment)
     try:
-        started = _bring_and_start(machine, deadline=time.monotonic() + timing.slice_seconds)
+        started = _bring_and_start(machine, resumed, deadline=deadline)
     except RemoteError:
         note_look(machine, run, timing=timing)
         raise
@@ -49,34 +51,64 @@ def prepare(lease: Lease, machine: Machine | None) -> float:
     lease.write(
         machine=machine,
         machine_changes={"agent_started_at": lease.now},
-        event=lease.event("agent_started", "The agent runs on the machine.", machine=machine),
+        event=_started(lease, machine, resumed),
     )
     return min(1.0, timing.poll_seconds)
 
 
-def _bring_and_start(machine: Machine, *, deadline: float) -> Result | None:
+def _started(lease: Lease, machine: Machine, resumed: Checkpoint | None) -> Event:
+    message, data = "The agent runs on the machine.", {}
+    if resumed is not None:
+        message = f"The agent runs on the machine and goes on from checkpoint {resumed.step}."
+        data = {"checkpoint": str(resumed.pk), "step": resumed.step}
+    return lease.event("agent_started", message, machine=machine, data=data)
+
+
+def _bring_and_start(
+    machine: Machine, resumed: Checkpoint | None, *, deadline: float
+) -> Result | None:
     """Return what the start command said, None when the slice ended before everything was there."""
     with connect(clouds.ssh_target(machine)) as remote:
-        if not _bring_files(remote, machine, deadline=deadline):
+        if not _bring_files(remote, machine, resumed, deadline=deadline):
             return None
         if settings.APP_URL:
             # Never in job.json, a command or the environment: those are seen by others (T16).
             token = machine_tokens.mint(machine).encode()
             remote.write(f"{run_folder(machine.name)}/token", token, mode=0o600)
-        job = json.dumps(_job(machine), indent=2, sort_keys=True).encode()
+        job = json.dumps(_job(machine, resumed), indent=2, sort_keys=True).encode()
         remote.write(f"{run_folder(machine.name)}/job.json", job, mode=0o600)
         return remote.run(commands.start_agent(machine.name), timeout_seconds=20)
 
 
-def _bring_files(remote: Remote, machine: Machine, *, deadline: float) -> bool:
+def _bring_files(
+    remote: Remote, machine: Machine, resumed: Checkpoint | None, *, deadline: float
+) -> bool:
     folder = run_folder(machine.name)
     for name, path, mode in PAYLOAD_FILES:
         remote.write(f"{folder}/{name}", path.read_bytes(), mode=mode)
     if not bring_base_model(remote, machine, deadline=deadline):
         return False
+    if resumed is not None and not _bring_checkpoint(remote, machine, resumed, deadline=deadline):
+        return False
     if settings.APP_URL:
         return True
     return bring_dataset(remote, machine, deadline=deadline)
+
+
+def _bring_checkpoint(
+    remote: Remote, machine: Machine, checkpoint: Checkpoint, *, deadline: float
+) -> bool:
+    """Upload a checkpoint to where the machine saves its own; its manifest, the last, ends it."""
+    home = checkpoints.folder_of(checkpoint).parent
+    return all(
+        remote.upload(
+            home / file["name"],
+            f"{run_folder(machine.name)}/output/{file['name']}",
+            sha256=file["sha256"],
+            deadline=deadline,
+        )
+        for file in checkpoint.files
+    )
 
 
 def bring_base_model(remote: Remote, machine: Machine, *, deadline: float) -> bool:
@@ -89,7 +121,7 @@ def bring_base_model(remote: Remote, machine: Machine, *, deadline: float) -> bo
         remote.upload(
             path,
             f"{folder}/base_model/{path.name}",
-            sha256=_sha256(path),
+            sha256=sha256_of(path),
             deadline=deadline,
         )
         for path in base_models.files(local)
@@ -107,14 +139,14 @@ def bring_dataset(remote: Remote, machine: Machine, *, deadline: float) -> bool:
     )
 
 
-def _job(machine: Machine) -> dict[str, object]:
+def _job(machine: Machine, resumed: Checkpoint | None) -> dict[str, object]:
     timing: Timing = settings.TIMING
     deployment = machine.deployment
     job = deployment.job
     dataset = job.dataset
     return build_job(
         run_id=machine.name,
-        recipe=job.config,
+        recipe=resuming.recipe_of(deployment),
         base_model=base_models.for_job(job.model_name, revision=job.config.get("revision")),
         dataset={
             "sha256": dataset.normalised_sha256,
@@ -124,7 +156,9 @@ def _job(machine: Machine) -> dict[str, object]:
         },
         # F36: the machine asks for an address of the data when it is ready to fetch it.
         job_url=f"{settings.APP_URL}/api/training/jobs/{job.pk}" if settings.APP_URL else "",
-        deadline_seconds=float(deployment.max_hours) * 3600,
+        deadline_seconds=seconds_left(
+            deployment.machines.order_by("attempt", "node"), deployment, now=database_now()
+        ),
         heartbeat_seconds=timing.heartbeat_seconds,
         silence_limit_seconds=timing.control_silence_limit_seconds,
         allow_cpu=settings.ALLOW_CPU_MACHINES,
@@ -134,9 +168,5 @@ def _job(machine: Machine) -> dict[str, object]:
             "vram_gib": machine.vram_gib,
             "architecture": machine.architecture,
         },
+        resume_from=checkpoints.name_of(resumed) if resumed is not None else "",
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 
 from deployments.models.clouds import Stray
 from deployments.models.deployments import Deployment, Machine
-from deployments.models.runs import RunState
+from deployments.models.runs import Checkpoint, RunState
 from deployments.timing import Timing
 
 
@@ -16,6 +16,7 @@ from deployments.timing import Timing
 class Situation:
     """All a decision may look at. ``machines`` in order of attempt; ``run`` is the newest one's.
 
+    ``checkpoint`` is what waits on the newest machine to be brought home while it trains;
     ``median_step_seconds`` is known once the run may have stalled (F44).
     ``cloud_error`` is what the last list of the account failed with, None when it was good;
     ``strays`` are machines of this deployment that no row wanted, gone ones too (F18, F21).
@@ -27,6 +28,7 @@ class Situation:
     adapter_home: bool
     now: datetime
     timing: Timing
+    checkpoint: Checkpoint | None = None
     median_step_seconds: float | None = None
     cloud_error: Mapping[str, Any] | None = None
     strays: tuple[Stray, ...] = ()

@@ -6,7 +6,7 @@ from contextlib import suppress
 from django.conf import settings
 from django.db import transaction
 
-from deployments import clouds
+from deployments import checkpoints, clouds
 from deployments.lifecycle.agent_lost import look_after_agent
 from deployments.lifecycle.lease import Lease
 from deployments.lifecycle.preparing import bring_base_model, bring_dataset
@@ -44,7 +44,9 @@ def follow(lease: Lease, machine: Machine | None) -> float:
         note_look(machine, run, timing=timing)
         return timing.ssh_retry_seconds
     note_look(machine, run, timing=timing)
-    return timing.poll_seconds
+    # Until the next look there is time for a checkpoint.
+    trains = lease.deployment.status == Status.TRAINING
+    return 0.0 if trains and checkpoints.waiting(machine) else timing.poll_seconds
 
 
 def read_run_log(remote: Remote, machine: Machine, *, deadline: float) -> None:

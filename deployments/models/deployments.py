@@ -69,8 +69,17 @@ class Deployment(models.Model):
     # The head machine's id at the cloud, under the replaced system's column name.
     deployment_id = models.CharField(max_length=100, blank=True, default="", db_index=True)
     url = models.CharField(max_length=300, blank=True, default="")
-    # The request as accepted: instance_type, region, ssh_key_name, fallbacks with their prices.
+    # The request as accepted: instance_type, region, ssh_key_name, fallbacks with their prices,
+    # and the hyperparameters that were changed for going on.
     config = models.JSONField(default=dict)
+    # What a person chose to go on from; a machine of this deployment may have saved a newer one.
+    resume_from = models.ForeignKey(
+        "deployments.Checkpoint",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="resumed_by",
+    )
 
     status = models.CharField(max_length=30, choices=Status, default=Status.QUEUED)
     phase = models.CharField(max_length=40, default="queued")

@@ -138,7 +138,13 @@ class LogLine(models.Model):
 
 
 class Checkpoint(models.Model):
-    """A checkpoint the machine has told of. ``files`` lists name, size and sha256."""
+    """A checkpoint the machine has told of. ``files`` lists name, size and sha256.
+
+    ``home_at`` is set while it is home: every file on our disk, read back, and matching its sha256.
+    ``home_path`` (relative to the data folder), ``home_sha256`` and ``home_size_bytes`` are those
+    of the archive with its adapter, which is what is handed out. Written by the holder of the
+    deployment's lease (``lifecycle.fetching``), all else by ``run_log.ingest``.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     job = models.ForeignKey(
@@ -150,6 +156,15 @@ class Checkpoint(models.Model):
     size_bytes = models.PositiveBigIntegerField(default=0)
     files = models.JSONField(default=list)
     at = models.DateTimeField()
+
+    # When a slice last went to bringing it home; none before it is begun.
+    fetch_tried_at = models.DateTimeField(null=True, blank=True)
+    # Why it is not brought home, in words.
+    left_because = models.CharField(max_length=300, blank=True, default="")
+    home_at = models.DateTimeField(null=True, blank=True)
+    home_path = models.CharField(max_length=300, blank=True, default="")
+    home_sha256 = models.CharField(max_length=64, blank=True, default="")
+    home_size_bytes = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         """A step is saved once on a machine."""

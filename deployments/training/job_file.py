@@ -32,6 +32,7 @@ def build_job(
     allow_cpu: bool,
     expected: Mapping[str, object],
     job_url: str = "",
+    resume_from: str = "",
     torch_index_url: str = "",
     limits: Mapping[str, object] | None = None,
     issued_at: float | None = None,
@@ -39,7 +40,8 @@ def build_job(
     """Return the content of job.json.
 
     ``job_url`` is the job's address for its machine (API.md section 5); empty: the machine cannot
-    reach us. The token for it lies in the file ``token``, never here. ``torch_index_url`` is an
+    reach us. The token for it lies in the file ``token``, never here. ``resume_from`` names the
+    checkpoint below ``output`` to go on from; empty: from the start. ``torch_index_url`` is an
     index with torch builds for older drivers; without one such a machine must bring its own
     torch. After ``silence_limit_seconds`` without a sign of us the agent stops the run and saves;
     0 is never. ``limits`` replaces some of the agent's own (``LIMITS`` in payload/agent_run.py).
@@ -57,6 +59,7 @@ def build_job(
         "allow_cpu": allow_cpu,
         "expected": dict(expected),
         "job_url": job_url,
+        "resume_from": resume_from,
         "torch_index_url": torch_index_url,
         "limits": dict(limits or {}),
     }

@@ -81,6 +81,26 @@ def test_F26_a_region_to_avoid_comes_last_among_equal_prices_only() -> None:
     assert found == [A10_WEST, A10_EAST, A100_EAST, H100_SOLD_OUT]
 
 
+def test_a_cheaper_fallback_waits_for_its_turn_where_no_region_is_avoided() -> None:
+    wishes = [Wish("a100", "east"), Wish("a10", "west")]
+
+    assert quotes.allowed_offers(OFFERS, wishes, avoided_regions={"west"}) == [A100_EAST, A10_WEST]
+
+
+def test_F26_a_fallback_elsewhere_comes_first_unless_it_is_dearer() -> None:
+    asked = Wish("a10", "east")
+
+    cheap = quotes.allowed_offers(OFFERS, [asked, Wish("a10", "west")], avoided_regions={"east"})
+    dear = quotes.allowed_offers(
+        [A10_EAST, offer("a10", "west", "0.80")],
+        [asked, Wish("a10", "west")],
+        avoided_regions={"east"},
+    )
+
+    assert [each.region for each in cheap] == ["west", "east"]
+    assert [each.region for each in dear] == ["east", "west"]
+
+
 def test_the_cheapest_free_offer_is_chosen_and_its_price_is_the_limit() -> None:
     assert choose() == Quote(A10_EAST, Decimal("0.75"))
 

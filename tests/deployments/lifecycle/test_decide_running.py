@@ -315,7 +315,7 @@ def test_training_that_completed_is_collected() -> None:
 
 
 def test_training_that_failed_with_an_adapter_is_collected_and_says_why() -> None:
-    error = {"code": "E_NAN", "message": "Loss is NaN.", "remedy": "Lower it.", "retryable": True}
+    error = {"code": "E_NAN", "message": "Loss is NaN.", "remedy": "Lower it.", "retryable": False}
 
     action = recorded(S.TRAINING, working(), run=ended("failed", error=error))
 

@@ -24,13 +24,31 @@ def adapter_files() -> dict[str, bytes]:
     }
 
 
+def checkpoint_files(step: int) -> dict[str, bytes]:
+    """Return the files of a checkpoint, by their names in the run log; no two steps alike."""
+    made = {
+        "adapter_model.safetensors": safetensors(step.to_bytes(8, "little")),
+        "adapter_config.json": b"{}",
+        "optimizer.pt": b"a pickle of step %d" % step,
+        "rng_state.pth": b"a pickle",
+        "scheduler.pt": b"a pickle",
+        "trainer_state.json": b'{"global_step": %d}' % step,
+    }
+    files = {f"checkpoint-{step}/{name}": content for name, content in made.items()}
+    return {**files, f"checkpoint-{step}/manifest.json": manifest(files)}
+
+
 def manifest(files: dict[str, bytes]) -> bytes:
     """Return the manifest of these files."""
-    listed = [
+    return json.dumps({"files": listed(files)}).encode()
+
+
+def listed(files: dict[str, bytes]) -> list[dict[str, Any]]:
+    """Return these files as a machine lists them."""
+    return [
         {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in files.items()
     ]
-    return json.dumps({"files": listed}).encode()
 
 
 @dataclass
@@ -38,7 +56,8 @@ class Plan:
     """What the next agents will do. Seconds count from the agent's start.
 
     ``falls_silent``: when the log stops for good; ``stalls``: from when on no step ends;
-    ``error``: what it tells before it fails.
+    ``error``: what it tells before it fails; ``save_steps``: after how many steps it saves a
+    checkpoint each time, None for never.
     """
 
     train_from: float = 20
@@ -49,16 +68,22 @@ class Plan:
     falls_silent: float | None = None
     stalls: float | None = None
     error: dict[str, Any] | None = None
+    save_steps: int | None = None
     files: dict[str, bytes] = field(default_factory=adapter_files)
 
 
 @dataclass
 class Agent:
-    """One agent that was started; ``stop_asked_at`` is when it was told to stop."""
+    """One agent that was started; ``stop_asked_at`` is when it was told to stop.
+
+    It goes on from the step ``from_step``, and keeps the checkpoint that is ``held``.
+    """
 
     plan: Plan
     started_at: datetime
     stop_asked_at: datetime | None = None
+    from_step: int = 0
+    held: str = ""
 
     def log(self, now: datetime) -> bytes:
         """Return the run log as it is by then; it only ever grows."""
@@ -70,10 +95,21 @@ class Agent:
 
     def files(self, now: datetime) -> dict[str, bytes]:
         """Return the files it has left behind by then, by path below the run folder."""
+        kept = {
+            f"output/{name}": content
+            for step in self._kept_steps(now)
+            for name, content in checkpoint_files(step).items()
+        }
         if now < self.ends_at or not self.plan.has_adapter:
-            return {}
-        kept = {f"output/{name}": content for name, content in self.plan.files.items()}
-        return {**kept, "manifest.json": manifest(self.plan.files)}
+            return kept
+        adapter = {f"output/{name}": content for name, content in self.plan.files.items()}
+        return {**kept, **adapter, "manifest.json": manifest(self.plan.files)}
+
+    def _kept_steps(self, now: datetime) -> list[int]:
+        """The newest two checkpoints, and the one that is being brought home."""
+        told = [event for moment, event in self._events(until=now) if moment <= now]
+        steps = [int(event["step"]) for event in told if event["kind"] == "checkpoint"]
+        return [s for s in steps if s in steps[-2:] or f"checkpoint-{s}" == self.held]
 
     @property
     def ends_at(self) -> datetime:
@@ -99,8 +135,12 @@ class Agent:
             if plan.stalls is not None and moment >= self._at(plan.stalls):
                 events.append((moment, {"kind": "heartbeat"}))
                 continue
-            values = {"train/loss": 3.0 / (beat + 1)}
-            events.append((moment, {"kind": "metrics", "step": beat + 1, "values": values}))
+            step = self.from_step + beat + 1
+            values = {"train/loss": 3.0 / step}
+            events.append((moment, {"kind": "metrics", "step": step, "values": values}))
+            if plan.save_steps and step % plan.save_steps == 0:
+                files = listed(checkpoint_files(step))
+                events.append((moment, {"kind": "checkpoint", "step": step, "files": files}))
         events = [(moment, event) for moment, event in events if moment < end]
         if plan.error is not None and not stopped:
             events.append((end, {"kind": "error", **plan.error}))

@@ -1,6 +1,7 @@
 """SSH to a virtual machine: files in memory, one command that starts the agent."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from deployments.remote import (
 )
 from deployments.training import commands
 from deployments.training.job_file import run_folder
-from tests.deployments.virtual.agent import Agent
+from tests.deployments.virtual.agent import Agent, checkpoint_files
 
 if TYPE_CHECKING:
     from tests.deployments.virtual.cloud import VirtualCloud, VirtualMachine
@@ -44,6 +45,8 @@ class VirtualRemote:
         agent = self._machine.agent
         if path == f"{self._folder}/control/stop" and agent and agent.stop_asked_at is None:
             agent.stop_asked_at = self._cloud.clock.now
+        if path == f"{self._folder}/control/held" and agent:
+            agent.held = data.decode().strip()
 
     def read(self, path: str, *, offset: int, limit: int) -> bytes:
         return self._content(path)[offset : offset + limit]
@@ -71,9 +74,20 @@ class VirtualRemote:
         if fault == "fails":
             return Result(1, "", "The agent ended twice without a word.\n")
         if self._machine.agent is None:
-            self._machine.agent = Agent(self._cloud.plan, self._cloud.clock.now)
+            now, step = self._cloud.clock.now, self._step_to_go_on_from()
+            self._machine.agent = Agent(self._cloud.plan, now, from_step=step)
             self._cloud.agents_started.append(self._machine.name)
         return Result(0, "4711\n", "")
+
+    def _step_to_go_on_from(self) -> int:
+        """Return the step of the checkpoint that the job names, which must be there and whole."""
+        job = json.loads(self._machine.files[f"{self._folder}/job.json"])
+        if not job["resume_from"]:
+            return 0
+        step = int(job["resume_from"].removeprefix("checkpoint-"))
+        for name, content in checkpoint_files(step).items():
+            assert self._machine.files[f"{self._folder}/output/{name}"] == content, name
+        return step
 
     def _content(self, path: str) -> bytes:
         now, agent = self._cloud.clock.now, self._machine.agent
