@@ -315,6 +315,7 @@ def _machine(deployment: Deployment, machine: Machine, *, now: datetime) -> Mach
         kept_until=_kept_until(deployment, machine),
         ip=machine.seen_ip,
         region=machine.region,
+        region_description=machine.region_description,
         instance_type=machine.instance_type,
         description=machine.description,
         gpu_count=machine.gpu_count,

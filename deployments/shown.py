@@ -67,6 +67,7 @@ class MachineOverview:
     kept_until: datetime | None
     ip: str | None
     region: str
+    region_description: str
     instance_type: str
     description: str
     gpu_count: int
@@ -85,6 +86,12 @@ class MachineOverview:
     seen_at: datetime | None
     fault: Mapping[str, Any] | None
     refusal: Mapping[str, Any] | None
+
+    @property
+    def place(self) -> str:
+        """The region as the cloud calls it, with its code: Virginia, USA (us-east-1)."""
+        named = self.region_description not in ("", self.region)
+        return f"{self.region_description} ({self.region})" if named else self.region
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def add_entry(user: User, *, provider: str, secret: str, label: str = "") -> Vau
         if entry_for(user, provider) is None:
             raise
         raise ConflictError(
-            f"You have a key for {provider} already.",
+            f"You have a key for {_label(provider)} already.",
             remedy="Replace that key, or delete it first.",
             code="E_KEY_EXISTS",
             param="provider",
@@ -79,9 +79,9 @@ def open_secret(entry: VaultEntry) -> str:
     user_id, provider, sealed = found.get()
     if sealed is None:
         raise ConflictError(
-            f"The {provider} key was deleted.", remedy="Add a key.", code="E_KEY_DELETED"
+            f"The {_label(provider)} key was deleted.", remedy="Add a key.", code="E_KEY_DELETED"
         )
-    secret = sealing.unbind(sealed, f"The {provider} key", **_owner(user_id, provider))
+    secret = sealing.unbind(sealed, f"The {_label(provider)} key", **_owner(user_id, provider))
     _note_use(entry)
     return secret
 
@@ -142,7 +142,7 @@ def replace_secret(
         # By compare-and-set: the key that was there when we began may be gone or replaced.
         if standing.update(**changes) != 1:
             raise ConflictError(
-                f"The {entry.provider} key was changed or deleted meanwhile.",
+                f"The {_label(entry.provider)} key was changed or deleted meanwhile.",
                 remedy="Look at your keys and try again.",
                 code="E_KEY_CHANGED",
             )
@@ -166,7 +166,8 @@ def delete_entry(entry: VaultEntry, *, actor: AbstractBaseUser | None) -> None:
         uses = _uses(entry)
         if uses:
             raise ConflictError(
-                f"The {entry.provider} key is still needed by {len(uses)} of your machines.",
+                f"The {_label(entry.provider)} key is still needed by {len(uses)} of your "
+                "machines.",
                 remedy="Cancel their deployments and delete the key once the machines are gone.",
                 code="E_KEY_IN_USE",
                 details=uses,
@@ -199,6 +200,12 @@ def _check_provider(provider: str) -> None:
             remedy=f"Choose one of: {known}.",
             param="provider",
         )
+
+
+def _label(provider: str) -> str:
+    """Return what people call a provider."""
+    kind = kinds.kind_of(provider)
+    return kind.label if kind is not None else provider
 
 
 def _checked_secret(secret: str) -> str:

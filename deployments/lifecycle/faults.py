@@ -117,7 +117,7 @@ def over_time(hours: str) -> Fault:
     return fault(
         "E_MAX_HOURS",
         f"The run reached its limit of {hours} hours.",
-        remedy="Raise max_hours, or train fewer steps.",
+        remedy="Allow more hours, or train fewer steps.",
     )
 
 

@@ -169,6 +169,7 @@ def _intend(lease: Lease, offer: Offer, *, host_key: KeyPair) -> Machine:
         platform=offer.platform,
         instance_type=offer.instance_type,
         region=offer.region,
+        region_description=offer.region_description[:200],
         description=offer.description,
         gpu_count=offer.gpu_count,
         vram_gib=offer.vram_gib,

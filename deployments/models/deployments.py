@@ -179,6 +179,8 @@ class Machine(models.Model):
     platform = models.CharField(max_length=20)
     instance_type = models.CharField(max_length=100)
     region = models.CharField(max_length=100)
+    # What the cloud calls the region: Virginia, USA.
+    region_description = models.CharField(max_length=200, blank=True, default="")
     description = models.CharField(max_length=200, blank=True, default="")
     gpu_count = models.PositiveSmallIntegerField(default=1)
     vram_gib = models.PositiveIntegerField(null=True, blank=True)

@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from core.errors import NotFoundError, SlipwayError
+from deployments.pages.context import burn_now
 
 Parameters = ParamSpec("Parameters")
 View = Callable[Concatenate[HttpRequest, Parameters], HttpResponse]
@@ -89,13 +90,18 @@ def block(
     return Block(name, html, newer, digest, is_live, every_seconds)
 
 
-def refreshed(request: HttpRequest, shown: Block, **also: object) -> HttpResponse:
+def refreshed(
+    request: HttpRequest, shown: Block, *, bills: bool = False, **also: object
+) -> HttpResponse:
     """Answer a poll: the block if it has changed, and the end of polling once it never will.
 
+    ``bills``: it says what bills, so the burn meter comes along and never says otherwise.
     ``also``: a new ``title`` of the window; a template to ``announce`` the change with, and its
     context.
     """
     if shown.is_live and request.GET.get("seen") == shown.digest:
         return HttpResponse(status=204)
     status = 200 if shown.is_live else STOP_POLLING
+    if bills:
+        also["burn"] = burn_now(member(request))
     return render(request, "_block.html", {"block": shown, **also}, status=status)

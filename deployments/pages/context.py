@@ -126,6 +126,11 @@ def top_bar(request: HttpRequest) -> dict[str, object]:
     }
 
 
+def burn_now(user: User) -> Burn:
+    """Return what bills now, read afresh."""
+    return burn(user, living_machines(user), now=database_now())
+
+
 def _top_bar(user: User) -> TopBar:
     now = database_now()
     machines = living_machines(user)

@@ -76,7 +76,7 @@ def machines(request: HttpRequest) -> HttpResponse:
 def rows(request: HttpRequest) -> HttpResponse:
     """Answer what refreshes itself alone."""
     shown = _read(member(request))
-    return answers.refreshed(request, _block(request, shown), title=shown.title)
+    return answers.refreshed(request, _block(request, shown), title=shown.title, bills=True)
 
 
 @page

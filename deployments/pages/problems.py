@@ -21,6 +21,22 @@ TITLES = {
     "E_PRICE_CHANGED": "The cloud's price has changed",
     "E_STALLED": "Training stands still",
 }
+NEXT = {
+    "E_STRAY_MACHINE": "We end it and prove it gone. Your run goes on meanwhile.",
+    "E_PRICE_CHANGED": "Your run goes on, and we count the price it was rented at.",
+    "E_STALLED": "We wait as long again. If no step ends, we save what there is and end the run.",
+}
+# What the first way out is called; by default it is to look after the cause.
+LEAVE_IT = "Leave it to us"
+WAYS = {
+    "E_CANNOT_END": LEAVE_IT,
+    "E_STRAY_MACHINE": LEAVE_IT,
+    "E_PROVIDER_BUSY": LEAVE_IT,
+    "E_PROVIDER_UNREACHABLE": LEAVE_IT,
+    "E_RATE_LIMITED_BY_PROVIDER": LEAVE_IT,
+    "E_PRICE_CHANGED": "Compare, and decide",
+    "E_STALLED": "Look, and decide",
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +55,8 @@ class Problem:
 class Alarm:
     """Why the run needs its owner now: a failure that is not over.
 
-    ``key_trouble`` says that another key may help; ``machine`` is what to end by hand.
+    ``key_trouble`` says that another key may help; ``machine`` is what to end by hand, where we
+    may be unable to; ``way`` is what the remedy amounts to.
     """
 
     title: str
@@ -50,6 +67,7 @@ class Alarm:
     remedy: str
     code: str
     key_trouble: bool
+    way: str
     machine: MachineOverview | None
     console_url: str
 
@@ -138,11 +156,12 @@ def alarm(
         else "Nothing bills.",
         happened=str(attention.get("message", "")),
         cost=_alarm_cost(run),
-        next=_alarm_next(run, cloud=cloud),
+        next=_alarm_next(run, code, cloud=cloud),
         remedy=str(attention.get("remedy", "")),
         code=code,
         key_trouble=code in KEY_TROUBLE,
-        machine=living,
+        way=WAYS.get(code, "Look after the cause"),
+        machine=None if code in TITLES else living,
         console_url=console_url,
     )
 
@@ -167,8 +186,8 @@ def _alarm_cost(run: DeploymentOverview) -> str:
     return f"{spent} so far, and still counting. The budget is {budget}."
 
 
-def _alarm_next(run: DeploymentOverview, *, cloud: str) -> str:
-    going_on = "We go on trying, for as long as it takes."
+def _alarm_next(run: DeploymentOverview, code: str, *, cloud: str) -> str:
+    going_on = NEXT.get(code, "We go on trying, for as long as it takes.")
     if _ends(run):
         going_on = f"We go on asking {cloud} to end it, for as long as it takes."
     return f"{going_on} Next at {moment(run.next_tick_at)}." if run.next_tick_at else going_on

@@ -47,16 +47,14 @@ def rows(request: HttpRequest) -> HttpResponse:
     """Answer the table alone."""
     user = member(request)
     cut = run_search.cut(user, RunFilter(request.GET, user=user))
-    return answers.refreshed(request, _rows_block(request, cut))
+    return answers.refreshed(request, _rows_block(request, cut), bills=True)
 
 
 @page
 @require_safe
 def burn(request: HttpRequest) -> HttpResponse:
     """Answer the burn meter alone."""
-    user = member(request)
-    shown = context.burn(user, context.living_machines(user), now=database_now())
-    return render(request, "_burn.html", {"burn": shown})
+    return render(request, "_burn.html", {"burn": context.burn_now(member(request))})
 
 
 def _first_steps(user: User) -> dict[str, object]:

@@ -89,5 +89,5 @@ def start_failed(text: str) -> SlipwayError:
     return SlipwayError(
         f"The agent could not be started on the machine: {reason}",
         code="E_AGENT_START",
-        remedy="Check that the image has python3 (3.9 or newer), then start the run again.",
+        remedy="Check that the image has python3 (3.10 or newer), then start the run again.",
     )

@@ -81,4 +81,4 @@ def _machine(
     gpu = machine_facts.gpu_words(machine)
     if freshness and not freshness.is_good and machine.seen_at:
         return Figure("Machine", gpu, f"last confirmed {moment_exact(machine.seen_at)}")
-    return Figure("Machine", gpu, f"{machine.region} · {usd(machine.hourly)} an hour")
+    return Figure("Machine", gpu, f"{machine.place} · {usd(machine.hourly)} an hour")

@@ -66,6 +66,7 @@ def refreshed(request: HttpRequest, shown: JobPage, name: str) -> HttpResponse:
         request,
         block(request, shown, name, on=on),
         title=_title(shown, on) if name in FRAME else "",
+        bills=name == "state",
         announce="deployments/job/_announce.html" if is_news else "",
         page=shown,
     )

@@ -265,7 +265,8 @@ def _form_to_show(request: HttpRequest, draft: Draft, look: Look) -> HardwareFor
     form = HardwareForm(draft, look, kept)
     field = FIELDS_BY_PARAM.get(refusal.param)
     # What the form finds wrong by itself says the same, with newer figures.
-    if form.is_valid() or field not in form.errors:
+    is_told = look.error is not None and look.error.code == refusal.code
+    if (form.is_valid() or field not in form.errors) and not is_told:
         form.add_error(field, forms.ValidationError(refusal.message, code=refusal.code))
     return form
 

@@ -318,3 +318,11 @@ def test_looking_without_a_key_leads_to_the_vault(user: User, reader: Client) ->
 
 def test_the_burn_meter_leads_here(user: User, reader: Client) -> None:
     assert 'href="/machines/"' in reader.get("/burn/").content.decode()
+
+
+def test_a_region_is_shown_by_its_name_beside_its_code(user: User, reader: Client) -> None:
+    run = scenes.preparing(user)
+    run.machines.update(region_description="Virginia, USA")
+
+    for address in ("/machines/", f"/jobs/{run.job_id}/", f"/jobs/{run.job_id}/events/"):
+        assert "Virginia, USA (us-east-1)" in reader.get(address).content.decode()

@@ -121,7 +121,7 @@ def test_a_second_key_for_the_same_cloud_is_refused_with_the_way_out(
 
     page = reader.post("/vault/add/", NEW).content.decode()
 
-    assert "You have a key for lambda already. Replace that key" in page
+    assert "You have a key for Lambda already. Replace that key" in page
 
 
 def test_with_a_key_for_every_cloud_none_can_be_added_and_each_can_be_replaced(

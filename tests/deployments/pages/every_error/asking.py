@@ -20,6 +20,7 @@ from tests.deployments.pages.wizard.market import ready_draft
 
 NEW_SECRET = "secret_rotated_fedcba9876543210.q7R2t9XzKnewKey"
 KEY = {"provider": "lambda", "secret": builders.SECRET}
+MIB = 1024**2
 REFUSED_KEY = "global/invalid-api-key"
 MACHINE = {
     "platform": "lambda",
@@ -161,14 +162,14 @@ def start_while_launches_are_blocked(stage: Stage) -> Shown:
 
 
 def upload_too_large(stage: Stage) -> Shown:
-    stage.settings.DATASET_SIZE_LIMIT_BYTES = 10
-    file = SimpleUploadedFile(f"{HOSTILE}.jsonl", builders.json_lines(builders.chat_rows()))
+    stage.settings.DATASET_SIZE_LIMIT_BYTES = MIB
+    file = SimpleUploadedFile(f"{HOSTILE}.jsonl", b"x" * (MIB + 1))
     return shown(stage.reader.post("/datasets/upload/", {"file": file}))
 
 
 def body_too_large(stage: Stage) -> Shown:
-    stage.settings.DATASET_SIZE_LIMIT_BYTES = 10
-    file = SimpleUploadedFile("rows.jsonl", b"x" * 70_000)
+    stage.settings.DATASET_SIZE_LIMIT_BYTES = MIB
+    file = SimpleUploadedFile("rows.jsonl", b"x" * 2 * MIB)
     return shown(stage.reader.post("/datasets/upload/", {"file": file}))
 
 
@@ -242,7 +243,7 @@ VAULT, REPLACE, WIZARD, REVIEW = "vault", "replace key", "wizard, hardware", "wi
 ERROR_PAGE = "error page"
 ROWS = (
     Row("E_AUTH", VAULT, key_is_refused, "It was not saved."),
-    Row("E_KEY_EXISTS", VAULT, key_exists, "You have a key for lambda already"),
+    Row("E_KEY_EXISTS", VAULT, key_exists, "You have a key for Lambda already"),
     Row("E_KEY_REFUSED", REPLACE, new_key_is_refused, "The old key is still in place."),
     Row("E_KEY_SEES_LESS", REPLACE, new_key_sees_less, "does not see everything"),
     Row("E_KEY_CHANGED", REPLACE, key_changed_meanwhile, "changed or deleted meanwhile"),

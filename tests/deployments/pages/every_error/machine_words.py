@@ -3,24 +3,30 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import agent_crash
 import agent_data
 import agent_failures
 import agent_machine
 from agent_failures import RunFailedError
+from agent_kernel import KernelNews
 from tests.deployments.pages.every_error.stage import HOSTILE, Stage
 
 JOB = {"recipe": {"hyperparameters": {"per_device_train_batch_size": 8, "learning_rate": 2e-4}}}
 GIB = 1024**3
 EXITS = agent_failures.EXIT_CODES
+OUT_OF_MEMORY = KernelNews(killed_for_memory=True)
+FALLEN_OFF = KernelNews(lines=("NVRM: Xid (PCI:0000:05:00): 79, GPU has fallen off the bus.",))
 
 Words = Callable[[Stage], RunFailedError]
 
 
-def exited(status: int, *tail: str) -> Words:
-    """Return the failure that an exit of the trainer stands for."""
+def exited(status: int, *tail: str, kernel: KernelNews = agent_crash.NOTHING_TOLD) -> Words:
+    """Return the failure that an exit of the trainer stands for, as a machine explains it."""
     memory = {"memory_total_bytes": 200 * GIB, "memory_used_bytes": 198 * GIB}
     told = [*tail, HOSTILE]
-    return lambda _: agent_failures.explain_exit(status, tail=told, job=JOB, machine=memory)
+    return lambda _: agent_crash.explain_exit(
+        status, tail=told, job=JOB, machine=memory, kernel=kernel
+    )
 
 
 def said(code: str, message: str, remedy: str) -> Words:
@@ -30,6 +36,10 @@ def said(code: str, message: str, remedy: str) -> Words:
 
 def agent_broke(stage: Stage) -> RunFailedError:
     return agent_failures.as_failure(ValueError(HOSTILE))
+
+
+def stands_still(stage: Stage) -> RunFailedError:
+    return agent_failures.failure("E_STALLED", job=JOB, detail=HOSTILE)
 
 
 def no_gpu(stage: Stage) -> RunFailedError:

@@ -192,6 +192,12 @@ ROWS = (
     Row("E_HF_ACCESS", PLACE, told(exited(EXITS["E_HF_ACCESS"])), "Hub refused the base model"),
     Row("E_HF_UNREACHABLE", PLACE, told(exited(EXITS["E_HF_UNREACHABLE"])), "could not be reached"),
     Row("E_KILLED", PLACE, told(exited(-9)), "198.0 of 200.0 GiB of memory used"),
+    Row("E_CRASH", PLACE, told(exited(-11)), "crashed below Python"),
+    Row("E_HOST_OOM", PLACE, told(exited(-9, kernel=words.OUT_OF_MEMORY)), "ran out of memory"),
+    Row("E_XID", PLACE, told(exited(1, kernel=words.FALLEN_OFF)), "fallen off the bus"),
+    Row("E_CUDA_KERNEL", PLACE, told(exited(EXITS["E_CUDA_KERNEL"])), "was not valid"),
+    Row("E_NCCL", PLACE, told(exited(EXITS["E_NCCL"])), "lost contact with each other"),
+    Row("E_STALLED", PLACE, told(words.stands_still), "Training stood still"),
     Row("E_AGENT", PLACE, told(words.agent_broke), "agent on the machine failed"),
     Row("E_NO_GPU", PLACE, told(words.no_gpu), "no usable GPU"),
     Row("E_WRONG_GPU", PLACE, told(words.wrong_gpu), "16.0 GiB of memory, not 24 GiB"),
@@ -219,6 +225,30 @@ ROWS = (
             )
         ),
         "checkpoint-20 was to be gone on from",
+    ),
+    Row(
+        "E_MACHINE_REBOOTED",
+        PLACE,
+        told(
+            said(
+                "E_MACHINE_REBOOTED",
+                "The machine was rebooted while the run was on it.",
+                "Start the run again.",
+            )
+        ),
+        "was rebooted",
+    ),
+    Row(
+        "E_CONTROL_SILENT",
+        PLACE,
+        told(
+            said(
+                "E_CONTROL_SILENT",
+                "For 60 minutes nobody looked after the run, so the machine stopped it and saved.",
+                "Find out why this server or its worker was away, then start the run again.",
+            )
+        ),
+        "nobody looked after the run",
     ),
     Row(
         "E_MACHINE_STOPPING",

@@ -12,6 +12,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 import config.urls  # noqa: F401  # before the world's clock: what is loaded later would keep it
+from deployments.models import Machine
 from deployments.pages.help.codes import BY_CODE
 from tests.deployments.pages.every_error import asking, programs, run_ends, run_needs_owner
 from tests.deployments.pages.every_error.stage import HOSTILE, Row, Shown, Stage
@@ -71,6 +72,22 @@ def test_a_program_is_told_the_code_what_happened_and_the_remedy(
     assert row.says in error["message"]
     assert error["remedy"].endswith((".", "..."))
     assert 400 <= answer.status < 500
+
+
+def test_f21_a_stray_never_leads_to_ending_the_runs_own_machine(db: None, stage: Stage) -> None:
+    page = run_needs_owner.more_than_was_asked_for(stage)
+
+    alarm = page.html.partition('aria-labelledby="alarm-title"')[2].partition("</section>")[0]
+    assert "Your run goes on meanwhile." in alarm
+    assert "yourself" not in alarm
+    assert Machine.objects.get().name not in alarm
+
+
+def test_f56_with_a_refused_key_the_machine_to_end_is_named_once(db: None, stage: Stage) -> None:
+    page = run_needs_owner.key_is_refused(stage)
+
+    assert page.words.count("by hand") == 0
+    assert "Or end the machine at Virtual yourself" in page.words
 
 
 def test_every_code_is_provoked() -> None:

@@ -19,6 +19,7 @@ from tests import builders
 from tests.deployments.pages import scenes
 from tests.deployments.pages.conftest import signed_in
 from tests.deployments.pages.job.reading import TABS, address, read, shown, words
+from tests.deployments.pages.test_wording import spoken
 
 MORE = ("files/use/", "stop/", "cancel/", "config.json", "cost.csv", "logs.txt", "logs/newer/")
 EMPTY = ("waiting", "failed_before_boot", "cancelled", "ended", "failed", "preparing", "training")
@@ -181,7 +182,8 @@ def test_the_blocks_of_a_run_that_is_over_stop_asking(
     response = reader.get(address(scenes.ended(user), f"blocks/{name}/?seen=anything"))
 
     assert response.status_code == 286
-    assert "hx-get" not in response.content.decode()
+    # The meter that comes along goes on: a run may start elsewhere.
+    assert "hx-get" not in response.content.decode().partition('<a class="burn')[0]
 
 
 def test_an_unknown_block_is_not_found(user: User, reader: Client) -> None:
@@ -241,3 +243,12 @@ def test_t3_what_a_machine_tells_is_shown_as_text_and_never_as_markup(
         page = reader.get(address(deployment, more)).content.decode()
         assert "<script>alert" not in page
         assert "&lt;script&gt;alert(1)" in page
+
+
+def test_i20_the_meter_never_says_otherwise_than_the_end_card(user: User, reader: Client) -> None:
+    run = scenes.ended(user)
+
+    polled = spoken(reader.get(address(run, "blocks/state/")).content.decode())
+
+    assert "Nothing of this run bills any more" in polled
+    assert re.search(r'id="burn"[^>]*hx-swap-oob="true"[^>]*>.*Nothing bills', polled, re.DOTALL)
