@@ -65,6 +65,7 @@ class Child:
             raise
         finally:
             os.close(writing)
+        _offer_to_the_kernel(self._process.pid)
         output = self._process.stdout
         assert output is not None  # noqa: S101 (asked for above; tells the type checker)
         self._readers = [
@@ -144,6 +145,12 @@ class Child:
             on_event(event)
         except Exception:  # noqa: BLE001 (an odd event must not block the child on a full pipe)
             traceback.print_exc()
+
+
+def _offer_to_the_kernel(pid: int) -> None:
+    """Where memory runs out, let the kernel end this and not the agent, which tells of it."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def level_of(line: str) -> str:

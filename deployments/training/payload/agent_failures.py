@@ -57,7 +57,7 @@ _SIGNS = (
     (
         "E_CUDA",
         r"CUDA error|CUDA driver|CUDA unknown error|CUBLAS_|CUDNN_|cudaError"
-        r"|no CUDA-capable device|GPU is lost",
+        r"|error from cuda|No CUDA GPUs|no CUDA-capable device|GPU is lost",
     ),
     ("E_HF_ACCESS", r"GatedRepo|Cannot access gated repo|40[13] Client Error"),
     (

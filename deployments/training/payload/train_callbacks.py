@@ -97,6 +97,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = control.should_save = True
             control.should_evaluate = False
         self._mind_the_disk(control)
+        self._mind_the_weights(control, kwargs.get("model"))
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.stop_file.exists():
@@ -105,6 +106,10 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
     def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.stop_file.exists():
             raise StopInEvaluationError
+        if time.monotonic() - self._told_progress_at >= 1:
+            self._told_progress_at = time.monotonic()
+            # The step stands still, and yet something moves (F44).
+            tell("pulse")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         values = {}
@@ -177,6 +182,15 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         if not self._paused_saving:
             self._paused_saving = True
             say("warning", f"Only {free / 1024**3:.1f} GiB of disk are free: saving is paused.")
+
+    def _mind_the_weights(self, control: Any, model: Any) -> None:
+        """F47: weights that are not finite must not push out the last good checkpoint."""
+        if not control.should_save or model is None:
+            return
+        trained = (weights for weights in model.parameters() if weights.requires_grad)
+        if not all(bool(weights.isfinite().all()) for weights in trained):
+            control.should_save = False
+            say("warning", "The weights are no longer finite, so they are not saved.")
 
     def _notice_not_finite(self, values: Mapping[str, float]) -> None:
         """F47: three logged losses in a row that are not finite end the run."""
