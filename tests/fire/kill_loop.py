@@ -1,8 +1,9 @@
 """Whole runs while web, worker and queues are killed, again and again (F75, I1 to I4, I8, I11).
 
 ``python -m tests.fire.kill_loop --runs 20 --kills 50 --seed 1`` starts a Slipway of its own on the
-sandbox cloud, real SSH and real training included; DATABASE_URL names another database than
-SQLite. It prints every kill, then what does not hold; the exit status says whether all did.
+sandbox cloud, real SSH and real training included (``--stand-in``: all but training);
+DATABASE_URL names another database than SQLite. It prints every kill, then what does not hold; the
+exit status says whether all did.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from deployments.management.verdict import adapter_at_home, cost_agrees
 from tests.fire.api import persistently
 from tests.fire.killer import Killer
 from tests.fire.restarts import Restarts
+from tests.fire.stand_in import StandIn, make_stand_in
 from tests.trainer import sample_data, sample_model, trainer_python
 
 TERMINAL = ("completed", "failed", "cancelled")
@@ -70,10 +72,13 @@ class Run:
 class Loop:
     """Starts runs, follows them, and judges them when all is over."""
 
-    def __init__(self, stack: LocalStack, *, runs: int, kills: int, seed: int) -> None:
+    def __init__(
+        self, stack: LocalStack, *, base_model: str, runs: int, kills: int, seed: int
+    ) -> None:
         self.runs: list[Run] = []
         self.killer = Killer(seed=seed, told=self._statuses)
         self._stack = stack
+        self._base_model = base_model
         self._wanted = runs
         self._kills = kills
         self._random = random.Random(seed)  # noqa: S311
@@ -119,7 +124,7 @@ class Loop:
         dataset = stack.api("POST", "datasets", files=files, data={"name": "sums"})
         config = {
             "name": "sums",
-            "base_model": "local:slipway-sample",
+            "base_model": self._base_model,
             "dataset_id": dataset["id"],
             "hyperparameters": RECIPE,
             "eval": {"steps": 10},
@@ -207,26 +212,42 @@ class Loop:
             yield "I11: the agent was started twice"
 
 
+def _trainer() -> StandIn:
+    return StandIn(trainer_python(), sample_model().parent, f"local:{sample_model().name}")
+
+
+def _stand_in(folder: Path) -> StandIn:
+    return make_stand_in(folder / "stand-in", step_seconds=0.2)
+
+
 def main(arguments: list[str]) -> int:
     """Run the loop with these arguments and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--stand-in", action="store_true")
     asked = parser.parse_args(arguments)
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**6)
     began = time.monotonic()
     print(f"{asked.runs} runs, {asked.kills} kills, seed {seed}")
     database = os.environ.get("DATABASE_URL")
     with tempfile.TemporaryDirectory(prefix="slipway-kills-") as folder:
+        trainer = _stand_in(Path(folder)) if asked.stand_in else _trainer()
         stack = LocalStack(
             Path(folder) / "slipway",
-            models_dir=sample_model().parent,
-            image_python=trainer_python(),
+            models_dir=trainer.models_dir,
+            image_python=trainer.python,
             extra={**QUICK, **({"DATABASE_URL": database} if database else {})},
         )
         with running(stack):
-            loop = Loop(stack, runs=asked.runs, kills=asked.kills, seed=seed)
+            loop = Loop(
+                stack,
+                base_model=trainer.base_model,
+                runs=asked.runs,
+                kills=asked.kills,
+                seed=seed,
+            )
             loop.perform()
             wrong = list(loop.wrong())
         wrong += [f"{process} lives on" for process in loop.killer.left_alive()]

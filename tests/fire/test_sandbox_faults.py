@@ -18,6 +18,7 @@ from deployments.models import Artifact, Deployment
 from deployments.models.deployments import Status
 from tests.deployments.virtual.invariants import check_story
 from tests.end_to_end.life import QUICK, TOLERATED_SECONDS, Life
+from tests.fire.caps import lift_caps
 from tests.fire.stand_in import StandIn, make_stand_in
 from tests.sandbox_cloud import SandboxHandle, running_sandbox
 
@@ -164,6 +165,7 @@ def lives(tmp_path: Path, settings: Settings) -> Iterator[Lives]:
         for region in ("us-east-1", "us-west-1"):
             free = {"instance_type": "gpu_1x_a10", "region": region, "free": 40}
             cloud.control("POST", "capacity", free)
+        lift_caps()
         yield Lives(Life.begin(cloud), stand_in)
 
 
