@@ -209,6 +209,7 @@ def _note_failed_tick(lease: Lease, error: Exception) -> None:
     with transaction.atomic():
         if rows.filter(attention__isnull=True).update(attention=attention) == 1:
             event = lease.event("attention", attention["message"])
+            event.version = lease.version
             event.save(force_insert=True)
             telling.tell(event)
 

@@ -159,7 +159,9 @@ def lives(tmp_path: Path, settings: Settings) -> Iterator[Lives]:
     settings.LOCAL_MODELS_DIR = stand_in.models_dir
     settings.ALLOW_CPU_MACHINES = True
     settings.LAMBDA_SSH_PORT = 2222
-    settings.TIMING = replace(QUICK, silence_limit_seconds=10, ssh_limit_seconds=30)
+    settings.TIMING = replace(
+        QUICK, silence_limit_seconds=10, ssh_limit_seconds=30, save_seconds=4, collect_seconds=6
+    )
     with running_sandbox(tmp_path / "cloud", image_python=stand_in.python) as cloud:
         settings.LAMBDA_API_BASE_URL = cloud.base_url
         for region in ("us-east-1", "us-west-1"):
@@ -193,7 +195,8 @@ def let_happen(lives: Lives, happening: dict[str, Case]) -> bool:
         deployment = lives.now(name)
         if deployment.status != Status.TRAINING:
             continue
-        machine = deployment.machines.get()
+        # A case whose line or list was slow may be at its second machine already.
+        machine = deployment.machines.order_by("-attempt")[0]
         if not case.seen or case.seen != machine.seen_status:
             for event in case.happens:
                 path = f"machines/{machine.instance_id}/happen"
@@ -269,8 +272,9 @@ def test_what_goes_wrong_with_the_account_and_the_line_changes_no_run(
         check_money_and_story(lives, deployment)
     assert used(cloud, "ssh_cut") > ADAPTER_BYTES // CUT_BYTES
     alarms = [d.events.filter(kind="attention").count() for d in map(lives.now, names)]
-    # Each was out of reach once; the one that was stuck in terminating alarmed for that too.
-    assert sorted(alarms)[-1] == 2
+    # Each was out of reach once, and then cost more than agreed to whoever rents the next one; the
+    # one that was stuck in terminating alarmed for that too.
+    assert sorted(alarms)[-1] == 3, lives.stories()
     assert lives.living() == []
 
 

@@ -151,6 +151,8 @@ def test_F10_the_fifth_failure_asks_for_attention(
     assert deployment.attention is not None
     assert (deployment.attention["code"], deployment.attention["remedy"]) == ("E_X", "Wait.")
     assert "No way." in deployment.attention["message"]
+    # I4: told under the lease that met it.
+    assert deployment.events.get(kind="attention").version == deployment.version
 
 
 def test_what_works_again_no_longer_asks_for_attention(
