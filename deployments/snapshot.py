@@ -15,7 +15,7 @@ from core.time import database_now
 from deployments import clouds
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray
 from deployments.models.deployments import TERMINAL, LaunchState
-from deployments.providers.base import Instance, InstanceStatus, ProviderError
+from deployments.providers.base import Instance, InstanceStatus, Provider, ProviderError
 from deployments.timing import Timing
 from secrets_vault.models import VaultEntry
 
@@ -38,12 +38,14 @@ def list_cloud(entry_id: UUID | str) -> CloudSnapshot:
     snapshot, _ = CloudSnapshot.objects.get_or_create(vault_entry=entry)
     asked_at = database_now()
     try:
-        instances = clouds.provider_for(entry).list_all()
+        provider = clouds.provider_for(entry)
+        instances = provider.list_all()
+        marker = _account_marker(provider, snapshot, instances)
     # A key that does not open tells as little as a cloud that does not answer (F80).
     except SlipwayError as error:
         return _note_failure(snapshot, error, asked_at=asked_at, timing=timing)
     with transaction.atomic():
-        if not _store(snapshot, instances, asked_at=asked_at, timing=timing):
+        if not _store(snapshot, instances, marker=marker, asked_at=asked_at, timing=timing):
             return snapshot
         for machine in watched_machines(entry.pk):
             _observe(machine, instances, asked_at=asked_at, timing=timing)
@@ -85,18 +87,42 @@ def is_suspect(instances: list[Instance], *, wanted_ids: set[str]) -> bool:
     return len(wanted_ids - listed) * 2 > len(wanted_ids)
 
 
+def _wanted_ids(snapshot: CloudSnapshot) -> set[str]:
+    """Return the ids of the machines that were seen under this key and not asked to end."""
+    kept = Machine.objects.filter(gone_at__isnull=True, end_wanted_at__isnull=True)
+    seen = kept.exclude(instance_id="").exclude(seen_at__isnull=True)
+    mine = seen.filter(vault_entry=snapshot.vault_entry_id)
+    return set(mine.values_list("instance_id", flat=True))
+
+
+def _account_marker(
+    provider: Provider, snapshot: CloudSnapshot, instances: list[Instance]
+) -> str | None:
+    """Ask which account this list is of, where that matters (F68); None: it was not asked.
+
+    Once when it shows a machine of ours, to know the account; then when it misses one.
+    """
+    wanted = _wanted_ids(snapshot)
+    shown = {instance.instance_id for instance in instances}
+    learns = not snapshot.account_marker and wanted & shown
+    doubts = snapshot.account_marker and wanted - shown
+    if not learns and not doubts:
+        return None
+    return provider.account_marker(clouds.login_key().public_key)
+
+
 def _store(
-    snapshot: CloudSnapshot, instances: list[Instance], *, asked_at: datetime, timing: Timing
+    snapshot: CloudSnapshot,
+    instances: list[Instance],
+    *,
+    marker: str | None,
+    asked_at: datetime,
+    timing: Timing,
 ) -> bool:
     """Save the list; False when a newer one is there already or this one is suspect."""
-    kept = Machine.objects.filter(gone_at__isnull=True, end_wanted_at__isnull=True)
-    wanted = set(
-        kept.filter(vault_entry=snapshot.vault_entry_id)
-        .exclude(instance_id="")
-        .exclude(seen_at__isnull=True)
-        .values_list("instance_id", flat=True)
-    )
-    suspect = is_suspect(instances, wanted_ids=wanted)
+    known = snapshot.account_marker
+    is_anothers = marker is not None and bool(known) and marker != known
+    suspect = is_anothers or is_suspect(instances, wanted_ids=_wanted_ids(snapshot))
     held = suspect and snapshot.suspect_lists + 1 < SUSPECT_LISTS_BELIEVED
     next_list_at = asked_at + timedelta(seconds=timing.poll_seconds)
     changes: dict[str, object] = {
@@ -110,6 +136,8 @@ def _store(
             "instances": _as_rows(instances, earlier=snapshot.instances, asked_at=asked_at),
             "listed_at": asked_at,
             "good_lists": snapshot.good_lists + 1,
+            # Believed in the end: it is the account now.
+            "account_marker": known if marker is None else marker,
         }
     else:
         logger.warning(
@@ -131,6 +159,9 @@ def _observe(
         Machine.objects.filter(pk=machine.pk).update(
             seen_instance_id=shown.instance_id,
             seen_status=shown.status,
+            unhealthy_since=(machine.unhealthy_since or asked_at)
+            if shown.status == InstanceStatus.UNHEALTHY
+            else None,
             seen_ip=shown.ip or machine.seen_ip,
             seen_instance_type=shown.instance_type or machine.seen_instance_type,
             seen_region=shown.region or machine.seen_region,

@@ -142,7 +142,7 @@ def _perform(
 
 def observe(lease: Lease, *, timing: Timing) -> Situation:
     """Read the rows a decision needs, fresh."""
-    deployment = Deployment.objects.select_related("job").get(pk=lease.deployment.pk)
+    deployment = Deployment.objects.select_related("job", "user").get(pk=lease.deployment.pk)
     lease.deployment = deployment
     lease.now = database_now()
     machines = tuple(deployment.machines.order_by("attempt", "node"))
@@ -160,6 +160,7 @@ def observe(lease: Lease, *, timing: Timing) -> Situation:
         median_step_seconds=_median_step_seconds(run, timing=timing),
         cloud_error=_cloud_error(deployment),
         strays=tuple(deployment.strays.order_by("pk")),
+        owner_may_run=deployment.user.is_active,
     )
 
 

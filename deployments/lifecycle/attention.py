@@ -46,7 +46,7 @@ def _alarm(s: Situation) -> Fault | None:
         return faults.strays()
     if is_stalled(s):
         return stalled(s)
-    return next(filter(None, map(_price_changed, living)), None)
+    return next(filter(None, map(_unhealthy_or_dearer, living)), None)
 
 
 def _does_not_end(s: Situation, machine: Machine) -> Fault | None:
@@ -66,8 +66,10 @@ def _does_not_end(s: Situation, machine: Machine) -> Fault | None:
     return faults.not_proven_gone(machine.name, region=machine.region)
 
 
-def _price_changed(machine: Machine) -> Fault | None:
-    """F72: what we count is frozen; that the catalogue says otherwise is told."""
+def _unhealthy_or_dearer(machine: Machine) -> Fault | None:
+    """F50, F72: what is told while the run goes on, and while what we count is frozen."""
+    if machine.seen_status == "unhealthy" and machine.agent_started_at is not None:
+        return faults.unhealthy_but_works(machine.name)
     price = machine.seen_hourly_price
     if price is None or price == machine.hourly_price:
         return None

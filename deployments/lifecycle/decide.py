@@ -47,7 +47,7 @@ def _stop_if_asked(s: Situation) -> Action | None:
     """F24: a cancel is a wish; it leads to the end by way of proof, from anywhere."""
     d = s.deployment
     if d.desired != Desired.STOP:
-        return None
+        return None if s.owner_may_run else _owner_left()
     if d.status == S.COLLECTING and d.save_wanted:
         return None
     if d.status == S.TRAINING and d.save_wanted:
@@ -55,6 +55,12 @@ def _stop_if_asked(s: Situation) -> Action | None:
             "stop", "Stop asked for: saving first.", to=S.COLLECTING, deployment={"landing": "stop"}
         )
     return lead_to_end(s, S.CANCELLED, None, message="Stop asked for: ending the machine.")
+
+
+def _owner_left() -> Record:
+    """F57: nobody is left who could stop it, so it is stopped, and saved."""
+    message = "Its owner's account was closed: stopping, with what there is."
+    return Record("owner_left", message, deployment={"desired": Desired.STOP})
 
 
 def _stop_for_money_or_time(s: Situation) -> Action | None:
@@ -324,9 +330,17 @@ def _collecting(s: Situation) -> Action:
 
 def _landed(s: Situation) -> Action:
     d = s.deployment
+    if d.error is not None and _blames_the_machine(d):
+        # F46: what it had saved is home; another machine may do better.
+        return _machine_failed(s, _need_machine(s), d.error)
     finished = d.landing == "finished" and d.desired == Desired.RUN
     outcome = S.COMPLETED if finished else _failed_or_cancelled(d)
     return lead_to_end(s, outcome, d.error, message="The adapter is home.")
+
+
+def _blames_the_machine(d: Deployment) -> bool:
+    """Whether the run lands for something that a fresh machine may not show again."""
+    return d.landing in ("failed", *LAST_TRIES) and bool((d.error or {}).get("retryable"))
 
 
 def _failed_or_cancelled(d: Deployment) -> Status:
@@ -364,7 +378,7 @@ def _machine_failed(s: Situation, machine: Machine, why: Fault) -> Action:
 def _may_try_again(s: Situation, machine: Machine) -> bool:
     d = s.deployment
     # What landed for another reason than success would land again.
-    wanted = d.desired == Desired.RUN and d.landing in ("", "finished", *LAST_TRIES)
+    wanted = d.desired == Desired.RUN and (d.landing in ("", "finished") or _blames_the_machine(d))
     started = [m for m in s.machines if m.launch_state == LaunchState.LAUNCHED]
     reserve = costs.reserve(
         machine.hourly_price, timing=s.timing, quantum_seconds=machine.billing_quantum_seconds

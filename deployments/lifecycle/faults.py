@@ -34,6 +34,14 @@ def machine_unhealthy(status: str) -> Fault:
     )
 
 
+def unhealthy_but_works(name: str) -> Fault:
+    return fault(
+        "E_MACHINE_UNHEALTHY",
+        f"The cloud calls {name} unhealthy, but it goes on working, and so do we.",
+        remedy="Nothing to do: if it falls silent as well, we end it and try another one.",
+    )
+
+
 def boot_timeout(minutes: float) -> Fault:
     return fault(
         "E_BOOT_TIMEOUT",

@@ -97,10 +97,15 @@ def _not_what_was_asked_for(machine: Machine) -> Fault | None:
 
 
 def _is_unusable(s: Situation, machine: Machine, *, silent_seconds: float) -> bool:
-    """F26, F50: "unhealthy" ends a boot at once, a run only when it has fallen silent as well."""
+    """F26, F50: "unhealthy" ends a boot at once, a run only when it has fallen silent as well.
+
+    Two lists of the account far enough apart must say so.
+    """
     if machine.seen_status == "unhealthy":
+        limit, since = s.timing.unhealthy_limit_seconds, machine.unhealthy_since
+        seen_for = (machine.seen_at - since).total_seconds() if since and machine.seen_at else 0.0
         works = machine.agent_started_at is not None
-        return not works or silent_seconds >= s.timing.unhealthy_limit_seconds
+        return not works or (silent_seconds >= limit and seen_for >= limit)
     return machine.seen_status in TAKEN_AWAY
 
 

@@ -19,6 +19,7 @@ class Situation:
     ``checkpoint`` is what waits on the newest machine to be brought home while it trains;
     ``median_step_seconds`` is known once the run may have stalled (F44).
     ``cloud_error`` is what the last list of the account failed with, None when it was good;
+    ``owner_may_run`` is False once its owner may no longer sign in (F57);
     ``strays`` are machines of this deployment that no row wanted, gone ones too (F18, F21).
     """
 
@@ -32,6 +33,7 @@ class Situation:
     median_step_seconds: float | None = None
     cloud_error: Mapping[str, Any] | None = None
     strays: tuple[Stray, ...] = ()
+    owner_may_run: bool = True
 
     @property
     def machine(self) -> Machine | None:

@@ -23,6 +23,8 @@ class CloudSnapshot(models.Model):
     instances = models.JSONField(default=list)
     listed_at = models.DateTimeField(null=True, blank=True)
     good_lists = models.PositiveBigIntegerField(default=0)
+    # F68: what told the account apart when a list of it last showed a machine of ours.
+    account_marker = models.CharField(max_length=100, blank=True, default="")
     suspect_lists = models.PositiveIntegerField(default=0)
     failed_since = models.DateTimeField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)

@@ -44,7 +44,8 @@ class Deployment(models.Model):
 
     Who writes what: ``status`` and all that follows from it, the holder of the lease
     (``deployments.lifecycle``); ``desired``, ``save_wanted`` and ``save_asked_at``,
-    ``deployments.services``. The last is cleared by who passed it on.
+    ``deployments.services``. The last is cleared by who passed it on; a run whose owner's account
+    is closed is stopped by the lease's holder.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -164,8 +165,9 @@ class LaunchState(models.TextChoices):
 class Machine(models.Model):
     """One launch attempt and the rented machine it became: the unit of money and its ledger line.
 
-    Committed before the launch call (D1); ``name`` is the idempotency key. Columns ``seen_*`` and
-    ``absent_*`` are written by the lister alone, the rest by the holder of the deployment's lease.
+    Committed before the launch call (D1); ``name`` is the idempotency key. Columns ``seen_*``,
+    ``absent_*`` and ``unhealthy_since`` are written by the lister alone, the rest by the holder of
+    the deployment's lease.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -197,6 +199,8 @@ class Machine(models.Model):
 
     seen_instance_id = models.CharField(max_length=100, blank=True, default="")
     seen_status = models.CharField(max_length=20, blank=True, default="")
+    # Since which of the lists that showed it the cloud calls it unhealthy.
+    unhealthy_since = models.DateTimeField(null=True, blank=True)
     seen_ip = models.GenericIPAddressField(null=True, blank=True)
     # What the cloud says it is; "" and None where a list does not tell.
     seen_instance_type = models.CharField(max_length=100, blank=True, default="")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -142,6 +142,7 @@ def _banners(user: User, machines: Sequence[Machine], *, now: datetime) -> tuple
         *kill_switch_banner(),
         *worker_banner(user, machines, now),
         *guard_banner(machines, now),
+        *restored_banner(user),
     )
 
 
@@ -224,6 +225,21 @@ def guard_banner(machines: Sequence[Machine], now: datetime) -> tuple[Banner, ..
     when = "has not looked today" if looked is None else f"has not looked since {moment(looked)}"
     text = "Runs go on. If the worker fails too, nobody ends your machines. Set up its timer, or:"
     return (Banner(f"The second guard {when}", text, command="python manage.py reap"),)
+
+
+def restored_banner(user: User) -> tuple[Banner, ...]:
+    """F81: a machine with our name and no row is what a restored backup leaves behind."""
+    rows = Machine.objects.filter(name=OuterRef("name"))
+    lost = Stray.objects.filter(vault_entry__user=user, gone_at__isnull=True).exclude(Exists(rows))
+    names = list(lost.values_list("name", flat=True)[:3])
+    if not names:
+        return ()
+    text = (
+        f"{', '.join(names)} carries this installation's name and no run knows it, as after a "
+        "backup was restored. It is ended after a grace; what was made since that backup, tokens "
+        "included, is gone. See Machines."
+    )
+    return (Banner("Was the database restored?", text, tone="bad"),)
 
 
 def installation_banners() -> tuple[Banner, ...]:

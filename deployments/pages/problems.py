@@ -17,6 +17,7 @@ OUT_OF_REACH = KEY_TROUBLE | {"E_CANNOT_END"}
 
 # What its owner should see, and what goes on all the same.
 TITLES = {
+    "E_MACHINE_UNHEALTHY": "The cloud calls the machine unhealthy",
     "E_STRAY_MACHINE": "A machine that nobody wanted bills",
     "E_PRICE_CHANGED": "The cloud's price has changed",
     "E_STALLED": "Training stands still",

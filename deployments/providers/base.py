@@ -271,6 +271,13 @@ class Provider(ABC):
     def ssh_public_key(self, name: str) -> str:
         """Return the public key registered under a name; raises when there is none."""
 
+    def account_marker(self, public_key: str) -> str:
+        """Return what tells this account from others; "" where the cloud tells nothing (F68).
+
+        ``public_key`` is one that is registered there under an id of the account's own.
+        """
+        return ""
+
     @abstractmethod
     def check_key(self) -> None:
         """Ask one cheap question to see whether the cloud accepts the key (F4)."""

@@ -143,6 +143,10 @@ class LambdaCloud(Provider):
             )
         return keys[name]
 
+    def account_marker(self, public_key: str) -> str:
+        # Lambda names no account, but an SSH key that is registered has an id of its own there.
+        return shapes.ssh_key_id(self._get("/ssh-keys"), *_type_and_blob(public_key))
+
     def check_key(self) -> None:
         # The list of machines is what everything rests on: a key that may not read it is no use.
         shapes.instances(self._get("/instances"))

@@ -104,16 +104,25 @@ def offers(answer: Answer) -> list[Offer]:
 
 def ssh_keys(answer: Answer) -> dict[str, str]:
     """Return the registered public keys by name."""
+    return {name: key for name, _, key in _registered_keys(answer)}
+
+
+def ssh_key_id(answer: Answer, kind: str, blob: str) -> str:
+    """Return the id under which a public key is registered; "" when it is not."""
+    ids = [id_ for _, id_, key in _registered_keys(answer) if key.split()[:2] == [kind, blob]]
+    return ids[0] if ids else ""
+
+
+def _registered_keys(answer: Answer) -> Iterator[tuple[str, str, str]]:
+    """Yield the name, the id and the text of each registered key."""
     data = data_of(answer)
     if not isinstance(data, list):
         raise unreadable("the list of SSH keys is not a list")
-    keys: dict[str, str] = {}
     for item in data:
         if isinstance(item, dict) and isinstance(item.get("public_key"), str):
             name = text(item.get("name"))
             if name:
-                keys[name] = item["public_key"].strip()
-    return keys
+                yield name, text(item.get("id")), item["public_key"].strip()
 
 
 def text(value: object) -> str:

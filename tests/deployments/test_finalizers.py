@@ -44,7 +44,7 @@ def live() -> Machine:
         lambda _: Stray.objects.all().delete(),
     ],
 )
-def test_neither_alone_nor_in_bulk_nor_by_cascade(
+def test_F83_neither_alone_nor_in_bulk_nor_by_cascade(
     delete: Callable[[Machine], object], live: Machine
 ) -> None:
     with pytest.raises(ProtectedError), transaction.atomic():
@@ -54,7 +54,7 @@ def test_neither_alone_nor_in_bulk_nor_by_cascade(
     assert Stray.objects.exists()
 
 
-def test_a_deployment_that_has_not_rented_yet_is_kept_too() -> None:
+def test_F83_a_deployment_that_has_not_rented_yet_is_kept_too() -> None:
     deployment = make_deployment(status=Status.QUEUED)
 
     with pytest.raises(ProtectedError):
@@ -74,7 +74,7 @@ def test_what_is_proven_gone_can_be_deleted(gone: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("bulk", [False, True])
-def test_a_user_with_a_live_machine_cannot_be_deleted_in_the_admin(
+def test_F57_F83_a_user_with_a_live_machine_cannot_be_deleted_in_the_admin(
     bulk: bool, live: Machine
 ) -> None:
     owner = live.deployment.user

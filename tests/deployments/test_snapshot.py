@@ -101,6 +101,23 @@ def test_F72_F21_what_the_cloud_says_it_is_and_costs_is_kept_beside_what_we_aske
     assert machine.seen_hourly_price == Decimal("23.92")
 
 
+def test_F50_since_when_it_is_called_unhealthy_is_kept_until_it_is_well_again(
+    world: World, deployment: Deployment
+) -> None:
+    machine, at_cloud = rented(world, deployment)
+    at_cloud.shown_as = InstanceStatus.UNHEALTHY
+    listed(world, deployment)
+    since = now_of(machine).unhealthy_since
+    listed(world, deployment)
+
+    assert since is not None
+    assert now_of(machine).unhealthy_since == since
+
+    at_cloud.shown_as = None
+    listed(world, deployment)
+    assert now_of(machine).unhealthy_since is None
+
+
 def test_F67_terminating_still_lives(world: World, deployment: Deployment) -> None:
     machine, at_cloud = rented(world, deployment)
     at_cloud.shown_as = InstanceStatus.TERMINATING

@@ -4,11 +4,12 @@ from datetime import datetime
 
 import pytest
 
-from deployments import snapshot
+from deployments import clouds, snapshot
 from deployments.models import Deployment, Stray
 from deployments.models.deployments import LaunchState, Status
 from deployments.providers.base import Instance, InstanceStatus
 from deployments.timing import Timing
+from secrets_vault.models import VaultEntry
 from tests import builders
 from tests.deployments.virtual.renting import listed, now_of, rented
 from tests.deployments.virtual.world import World
@@ -87,6 +88,43 @@ def test_F68_machines_that_were_asked_to_end_are_not_missed(
     listed(world, deployment)
 
     assert [now_of(machine).absent_lists for machine in ending] == [1, 1, 1]
+
+
+def in_account(world: World, monkeypatch: pytest.MonkeyPatch, *markers: str) -> None:
+    """Let the cloud tell these markers, one each time it is asked which account it shows."""
+    asked = iter(markers)
+    cloud = type(clouds.provider_for(VaultEntry.objects.get()))
+    monkeypatch.setattr(cloud, "account_marker", lambda self, public_key: next(asked))
+
+
+def test_F68_a_list_of_another_account_is_held_twice_even_with_one_machine(
+    world: World, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, _ = rented(world, deployment)
+    in_account(world, monkeypatch, "ours", "theirs", "theirs")
+    assert listed(world, deployment).account_marker == ""
+    assert listed(world, deployment).account_marker == "ours"
+    world.cloud.fail("list", "empty", "empty", "ok")
+
+    held = [listed(world, deployment).suspect_lists for _ in range(3)]
+
+    assert held == [1, 2, 0]
+    assert now_of(machine).absent_lists == 0
+
+
+def test_F68_a_list_of_our_own_account_without_the_machine_counts(
+    world: World, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, at_cloud = rented(world, deployment)
+    in_account(world, monkeypatch, "ours", "ours", "ours")
+    for _ in range(2):
+        listed(world, deployment)
+    at_cloud.end()
+
+    for _ in range(2):
+        listed(world, deployment)
+
+    assert now_of(machine).absent_lists == 2
 
 
 # Which keys are listed at all.

@@ -15,6 +15,7 @@ from deployments.pages.job.cost_by_phase import CostByPhase
 from deployments.pages.job.expected import Expected
 from deployments.pages.job.spans import (
     END,
+    KEPT,
     LAUNCH,
     PREPARE,
     TRAIN,
@@ -27,6 +28,8 @@ from deployments.pages.problems import OUT_OF_REACH
 from deployments.pages.status_words import machine_step
 
 S = Status
+# Few machines are kept for a look.
+USUAL = tuple(number for number in range(len(WORDS)) if number != KEPT)
 NOT_RENTED = frozenset({S.QUEUED, S.LAUNCHING, S.WAITING_FOR_CAPACITY})
 
 
@@ -50,7 +53,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Strip:
-    """The six phases of one machine; ``title`` is "" when the run had only this one."""
+    """The six phases of one machine, or seven where it was kept for a look.
+
+    ``title`` is "" when the run had only this one.
+    """
 
     title: str
     phases: tuple[Phase, ...]
@@ -94,7 +100,8 @@ def _phases(
     found = []
     for number, word in enumerate(WORDS):
         if number not in by_phase:
-            found.append(_not_reached(run, number, last=last, expected=expected))
+            if number in USUAL:
+                found.append(_not_reached(run, number, last=last, expected=expected))
             continue
         span = by_phase[number]
         found.append(
@@ -141,7 +148,7 @@ def _percent(run: DeploymentOverview, span: Span) -> float | None:
 def _not_begun(run: DeploymentOverview, expected: Mapping[int, Expected]) -> Strip:
     """Before a machine is rented nothing has begun; after a run without one, nothing will."""
     if run.is_terminal or run.status not in NOT_RENTED:
-        return Strip("", tuple(Phase(word, "skipped") for word in WORDS))
+        return Strip("", tuple(Phase(WORDS[number], "skipped") for number in USUAL))
     launch = Phase(WORDS[LAUNCH], "now")
-    later = (Phase(w, "to-come", expected=expected.get(n)) for n, w in enumerate(WORDS) if n)
+    later = (Phase(WORDS[n], "to-come", expected=expected.get(n)) for n in USUAL if n != LAUNCH)
     return Strip("", (launch, *later))

@@ -14,8 +14,8 @@ from deployments.models.deployments import Status
 from deployments.overview import NOT_STARTED, DeploymentOverview, EventLine, MachineOverview
 
 S = Status
-LAUNCH, BOOT, PREPARE, TRAIN, HOME, END = range(6)
-WORDS = ("Launch", "Boot", "Prepare", "Train", "Bring home", "End and prove")
+LAUNCH, BOOT, PREPARE, TRAIN, HOME, KEPT, END = range(7)
+WORDS = ("Launch", "Boot", "Prepare", "Train", "Bring home", "Kept for you", "End and prove")
 BEGINS = {
     S.BOOTING: BOOT,
     S.PREPARING: PREPARE,
@@ -102,13 +102,20 @@ def split_cents(parts: Iterable[Decimal], *, total: Decimal) -> list[Decimal]:
 
 
 def _spans(machine: MachineOverview, changes: Sequence[EventLine]) -> tuple[Span, ...]:
-    """Return the machine's phases: no change is its own once its end has begun, the last phase."""
+    """Return the machine's phases: no change is its own once its end has begun, the last phase.
+
+    A failed run's machine that stays for a look is ended by no change of the run's status.
+    """
     marks = [(LAUNCH, machine.requested_at)]
     for change in changes:
         mine = change.at >= machine.requested_at
         phase = BEGINS.get(Status(change.to_status)) if mine and change.to_status else None
+        if change.kind == "kept" and phase == END:
+            phase = KEPT
         if phase is not None and phase > marks[-1][0]:
             marks.append((phase, change.at))
+    if marks[-1][0] == KEPT and machine.terminate_requested_at is not None:
+        marks.append((END, machine.terminate_requested_at))
     ends: list[datetime | None] = [at for _, at in marks[1:]]
     ends.append(machine.gone_at)
     return tuple(Span(phase, at, until) for (phase, at), until in zip(marks, ends, strict=True))

@@ -358,8 +358,9 @@ def test_F59_an_adapter_that_is_none_ends_it() -> None:
 
 def test_F50_an_unhealthy_machine_is_still_collected_from() -> None:
     machine = working(seen_status="unhealthy")
+    told = collecting(attention=dict(faults.unhealthy_but_works(machine.name)))
 
-    assert performs(decided(collecting(), machine, run=ended()), Effect.COLLECT)
+    assert performs(decided(told, machine, run=ended()), Effect.COLLECT)
 
 
 # Warnings before the budget is reached.

@@ -160,10 +160,43 @@ def test_F50_unhealthy_with_a_living_run_log_goes_on(status: Status) -> None:
     assert not (isinstance(action, Record) and action.to == S.RECOVERING)
 
 
-def test_F50_unhealthy_and_silent_for_a_minute_is_replaced() -> None:
-    action = recorded(S.TRAINING, working(seen_status="unhealthy"), run=a_run(silent_seconds=60))
+def unhealthy(since: float, **fields: object) -> Machine:
+    """Return a working machine that every list has called unhealthy for so long."""
+    values: dict[str, object] = {
+        "seen_status": "unhealthy",
+        "unhealthy_since": ago(since + 3),
+        "seen_at": ago(3),
+    }
+    return working(**(values | fields))
+
+
+def warned_of_unhealthy() -> Deployment:
+    why = faults.unhealthy_but_works("slwtst-0a1b2c3d-a1-n0-t1")
+    return a_deployment(S.TRAINING, attention=dict(why))
+
+
+def test_F50_unhealthy_in_two_lists_a_minute_apart_and_silent_is_replaced() -> None:
+    action = recorded(warned_of_unhealthy(), unhealthy(60), run=a_run(silent_seconds=60))
 
     assert recovers_for(action, "E_MACHINE_UNHEALTHY")
+
+
+@pytest.mark.parametrize(("since", "silent_seconds"), [(59, 300), (0, 300), (300, 59)])
+def test_F50_neither_one_list_nor_silence_alone_is_enough(
+    since: float, silent_seconds: float
+) -> None:
+    action = decided(
+        warned_of_unhealthy(), unhealthy(since), run=a_run(silent_seconds=silent_seconds)
+    )
+
+    assert performs(action, Effect.FOLLOW)
+
+
+def test_F50_what_works_although_it_is_called_unhealthy_is_told() -> None:
+    warning = recorded(S.TRAINING, unhealthy(600), run=a_run())
+
+    assert warning.to is None
+    assert "it goes on working" in str(warning.deployment["attention"])
 
 
 def test_F43_silence_alone_is_given_ten_minutes_and_then_one_last_try_to_save() -> None:
@@ -394,3 +427,45 @@ def test_a_fresh_try_forgets_how_the_last_one_landed() -> None:
 
     assert recovers_for(action, "E_MACHINE_LOST")
     assert action.deployment == {"landing": "", "error": None}
+
+
+# F46: faults of the hardware, after what was saved came home.
+
+
+@pytest.mark.parametrize(("retryable", "again"), [(True, True), (False, False)])
+def test_F46_a_fault_of_the_machine_is_tried_once_more_after_its_adapter_came_home(
+    retryable: bool, again: bool
+) -> None:
+    why = faults.fault("E_XID", "Xid 79.", remedy="Again.", retryable=retryable)
+    deployment = a_deployment(S.COLLECTING, landing="failed", error=dict(why))
+
+    action = recorded(deployment, working(), run=ended("failed"), adapter_home=True)
+
+    assert action.to == (S.RECOVERING if again else S.TERMINATING)
+
+
+def test_F31_F32_F46_no_more_machines_are_tried_than_were_allowed() -> None:
+    why = faults.fault("E_WRONG_GPU", "16 GiB.", remedy="Again.", retryable=True)
+    first, second = gone(working()), working(attempt=2)
+
+    action = recorded(S.TRAINING, first, second, run=ended("failed", has_adapter=False, error=why))
+
+    assert fails_for(action, "E_WRONG_GPU")
+
+
+# F57: the owner.
+
+
+@pytest.mark.parametrize("status", [S.QUEUED, S.LAUNCHING, S.TRAINING, S.COLLECTING])
+def test_F57_a_run_whose_owner_may_no_longer_sign_in_is_stopped(status: Status) -> None:
+    action = recorded(status, working(), run=a_run(), owner_may_run=False)
+
+    assert (action.kind, action.deployment) == ("owner_left", {"desired": "stop"})
+
+
+def test_F57_it_is_stopped_once_and_then_saves() -> None:
+    deployment = a_deployment(S.TRAINING, desired="stop")
+
+    action = recorded(deployment, working(), run=a_run(), owner_may_run=False)
+
+    assert (action.to, action.deployment["landing"]) == (S.COLLECTING, "stop")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import User
 from pytest_django.fixtures import Settings
 
 from deployments.models import Deployment
@@ -87,3 +88,14 @@ def test_F53_a_warning_comes_once_even_over_several_machines(world: World) -> No
 
     assert deployment.events.filter(kind__startswith="budget_").count() == 1
     assert len(world.cloud.machines) == 2
+
+
+def test_F57_a_closed_account_ends_its_runs_and_leaves_no_machine(world: World) -> None:
+    deployment = world.until(world.deploy(), S.TRAINING)
+    User.objects.update(is_active=False)
+
+    world.until(deployment)
+
+    assert deployment.status == S.CANCELLED
+    assert deployment.artifacts.exists()
+    check_end(world.cloud, deployment, exact=True)

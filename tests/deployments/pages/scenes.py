@@ -237,6 +237,7 @@ def kept(user: User, *, minutes: float = 10, **fields: Any) -> Deployment:
     """Make a run whose training has just failed and whose machine stays for a look."""
     deployment = training(user, **fields)
     change(deployment, Status.TERMINATING, at=database_now(), message="Kept so that you can look.")
+    deployment.events.filter(to_status=Status.TERMINATING).update(kind="kept")
     error = {"code": "E_TRAINING", "message": "Training failed.", "remedy": "Read the log."}
     Deployment.objects.filter(pk=deployment.pk).update(
         outcome=Status.FAILED,

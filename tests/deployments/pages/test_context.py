@@ -90,6 +90,29 @@ def test_i20_a_stray_machine_is_not_nothing(user: User) -> None:
     assert spoken(burn_of(user).text) == "1 stray machine being ended"
 
 
+def test_F81_F69_a_machine_with_our_name_and_no_row_asks_whether_a_backup_was_restored(
+    user: User, reader: Client
+) -> None:
+    lost = builders.make_stray(builders.make_deployment(user), name="slwtst-0a1b2c3d-a9-n0-t1")
+
+    with_it = reader.get("/vault/").content.decode()
+    Stray.objects.filter(pk=lost.pk).update(gone_at=database_now())
+    without = reader.get("/vault/").content.decode()
+
+    assert "Was the database restored?" in with_it
+    assert lost.name in with_it
+    assert "Was the database restored?" not in without
+
+
+def test_F21_a_second_machine_under_a_name_we_know_is_no_sign_of_a_restored_backup(
+    user: User, reader: Client
+) -> None:
+    machine = builders.make_machine(builders.make_deployment(user))
+    builders.make_stray(machine.deployment, name=machine.name)
+
+    assert "Was the database restored?" not in reader.get("/vault/").content.decode()
+
+
 def test_somebody_elses_machines_are_not_counted(user: User) -> None:
     scenes.training(builders.make_user())
 
@@ -203,8 +226,8 @@ def test_the_top_bar_asks_as_many_questions_for_ten_machines_as_for_one(
         scenes.account_listed(deployment)
     reader = signed_in(user)
 
-    # Session, user, now, machines, strays, snapshots, heartbeat, keys.
-    with django_assert_max_num_queries(10):
+    # Session, user, now, limits, machines, strays, snapshots, heartbeat, lost strays, keys.
+    with django_assert_max_num_queries(11):
         page = reader.get("/vault/").content.decode()
 
     assert "10 machines" in spoken(page)

@@ -47,7 +47,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("smi", "expected", "code"), WRONG)
-def test_a_machine_that_is_not_what_was_rented_is_told_within_preflight(
+def test_F31_F32_a_machine_that_is_not_what_was_rented_is_told_within_preflight(
     run: Run, smi: str, expected: dict[str, object], code: str
 ) -> None:
     """F31, F32."""
@@ -62,7 +62,7 @@ def test_a_machine_that_is_not_what_was_rented_is_told_within_preflight(
     assert run.phases() == ["preflight"]
 
 
-def test_a_gpu_that_torch_cannot_use_is_no_gpu(run: Run) -> None:
+def test_F31_a_gpu_that_torch_cannot_use_is_no_gpu(run: Run) -> None:
     """F31: nvidia-smi looks well, CUDA does not work."""
     (run.home / ".slipway-cpu-stand-in").unlink()
     run.add_program("nvidia-smi", f"echo '{GPU}'")
@@ -76,7 +76,7 @@ def test_a_gpu_that_torch_cannot_use_is_no_gpu(run: Run) -> None:
     assert "torch" in error["message"]
 
 
-def test_a_disk_too_small_is_told_with_the_numbers(run: Run) -> None:
+def test_F35_a_disk_too_small_is_told_with_the_numbers(run: Run) -> None:
     """F35."""
     run.job["dataset"]["size_bytes"] = 10**15
 
@@ -97,7 +97,7 @@ def test_clocks_that_differ_are_noted(run: Run) -> None:
     assert any("behind the control plane's" in event["text"] for event in run.events("log"))
 
 
-def test_a_failing_install_is_tried_three_times_and_its_last_words_are_told(run: Run) -> None:
+def test_F33_a_failing_install_is_tried_three_times_and_its_last_words_are_told(run: Run) -> None:
     """F33."""
     run.write("bootstrap.sh", "echo try >> tries; echo 'pip: no route to host' >&2; exit 1\n")
 
@@ -109,7 +109,7 @@ def test_a_failing_install_is_tried_three_times_and_its_last_words_are_told(run:
     assert (run.folder / "tries").read_text().count("try") == 3
 
 
-def test_an_install_that_cannot_work_is_not_tried_again(run: Run) -> None:
+def test_F33_an_install_that_cannot_work_is_not_tried_again(run: Run) -> None:
     run.write(
         "bootstrap.sh",
         "echo try >> tries; echo SLIPWAY_FAILURE=Too old.; echo SLIPWAY_REMEDY=Renew.; exit 3\n",
@@ -123,7 +123,7 @@ def test_an_install_that_cannot_work_is_not_tried_again(run: Run) -> None:
     assert (run.folder / "tries").read_text().count("try") == 1
 
 
-def test_data_that_is_not_the_chosen_data_ends_the_run(run: Run) -> None:
+def test_F37_data_that_is_not_the_chosen_data_ends_the_run(run: Run) -> None:
     """F37, I14."""
     run.write("data/dataset.jsonl", ROWS + b"\n")
 

@@ -205,7 +205,7 @@ def test_an_image_without_a_new_enough_python_is_refused(image: Image) -> None:
     assert "SLIPWAY_FAILURE=The image has no Python from 3.10 on." in done.stdout
 
 
-def test_a_missing_venv_module_is_installed_without_fighting_for_the_lock(
+def test_F33_a_missing_venv_module_is_installed_without_fighting_for_the_lock(
     bare_image: Image,
 ) -> None:
     """F33: unattended upgrades hold it after boot."""
@@ -219,7 +219,9 @@ def test_a_missing_venv_module_is_installed_without_fighting_for_the_lock(
     ]
 
 
-def test_a_failing_pip_fails_the_script_so_that_the_agent_tries_again(bare_image: Image) -> None:
+def test_F33_a_failing_pip_fails_the_script_so_that_the_agent_tries_again(
+    bare_image: Image,
+) -> None:
     done = bare_image.bootstrap(STUB_TORCH="2.7.0", STUB_PIP="1")
 
     assert done.returncode not in (0, 3)

@@ -121,7 +121,7 @@ def fetch(run: Run, hub: Hub) -> tuple[int, dict[str, dict[str, Any]]]:
     return done.returncode, {event["kind"]: event for event in told}
 
 
-def test_weights_and_texts_are_fetched_at_one_commit_and_no_pickle_or_code(
+def test_F38_weights_and_texts_are_fetched_at_one_commit_and_no_pickle_or_code(
     run: Run, hub: Hub
 ) -> None:
     status, told = fetch(run, hub)
@@ -134,7 +134,7 @@ def test_weights_and_texts_are_fetched_at_one_commit_and_no_pickle_or_code(
 
 
 @pytest.mark.parametrize("answer", [401, 403, 404])
-def test_a_gated_or_missing_model_is_told_at_once_with_its_page(
+def test_F38_a_gated_or_missing_model_is_told_at_once_with_its_page(
     run: Run, hub: Hub, answer: int
 ) -> None:
     hub.statuses = [answer] * 50
@@ -147,7 +147,7 @@ def test_a_gated_or_missing_model_is_told_at_once_with_its_page(
     assert len(hub.asked) < 3
 
 
-def test_a_busy_hub_is_asked_again(run: Run, hub: Hub) -> None:
+def test_F38_a_busy_hub_is_asked_again(run: Run, hub: Hub) -> None:
     hub.statuses = [503, 429]
 
     status, told = fetch(run, hub)
@@ -155,7 +155,7 @@ def test_a_busy_hub_is_asked_again(run: Run, hub: Hub) -> None:
     assert status == 0, told
 
 
-def test_a_hub_that_stays_down_is_given_up_after_five_tries_and_worth_another_machine(
+def test_F38_a_hub_that_stays_down_is_given_up_after_five_tries_and_worth_another_machine(
     run: Run, hub: Hub
 ) -> None:
     hub.statuses = [503] * 1000
@@ -167,7 +167,7 @@ def test_a_hub_that_stays_down_is_given_up_after_five_tries_and_worth_another_ma
     assert "Try 4 of 5" in told["log"]["text"]
 
 
-def test_a_model_without_safetensors_is_refused(run: Run, hub: Hub) -> None:
+def test_F38_a_model_without_safetensors_is_refused(run: Run, hub: Hub) -> None:
     del hub.files["model.safetensors"]
 
     status, told = fetch(run, hub)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.time import database_now
 from deployments import costs, overview
-from deployments.models import Deployment
+from deployments.models import Deployment, Machine
 from deployments.models.deployments import Status
 from deployments.pages.job import cost_by_phase
 from deployments.pages.job.cost_by_phase import CostByPhase
@@ -58,6 +58,49 @@ def test_a_run_that_is_over_costs_what_its_phases_and_the_rounding_add_up_to(use
     assert table.seconds == 49 * 60
     assert table.is_final
     assert table.hourly == Decimal("1.29")
+
+
+def test_the_time_a_failed_run_s_machine_is_kept_for_its_owner_is_a_phase_of_its_own(
+    user: User,
+) -> None:
+    deployment = scenes.kept(user)
+    kept = {line.word: line.seconds for line in table_of(deployment).lines}
+    asked = database_now()
+    Machine.objects.update(terminate_requested_at=asked)
+    ending = {line.word: line.seconds for line in table_of(deployment).lines}
+
+    assert kept["Kept for you"] > 0
+    assert "End and prove" not in kept
+    assert ending["Kept for you"] == pytest.approx(kept["Kept for you"], abs=60)
+    assert ending["End and prove"] < 60
+
+
+def test_F21_F18_a_machine_that_nobody_wanted_is_a_line_and_the_sum_still_adds_up(
+    user: User,
+) -> None:
+    deployment = scenes.ended(user)
+    begin = deployment.created_at
+    builders.make_stray(
+        deployment,
+        instance_id="i-second",
+        bills_from=begin,
+        gone_at=begin + timedelta(minutes=10),
+        billed_usd=Decimal("0.2150"),
+    )
+    Deployment.objects.update(actual_cost=Decimal("1.06") + Decimal("0.2150"))
+    deployment.refresh_from_db()
+
+    table = table_of(deployment)
+
+    stray = next(line for line in table.lines if line.word == "Wanted by no run")
+    assert (stray.machine, stray.seconds) == ("i-second", 600)
+    assert sum((line.cost for line in table.lines), Decimal(0)) == table.total == Decimal("1.28")
+
+
+def test_F73_it_says_that_slipway_makes_no_volumes_and_that_yours_bill_apart(
+    user: User, reader: Client
+) -> None:
+    assert "Slipway makes no volumes or file systems" in read(reader, scenes.ended(user), "cost/")
 
 
 def test_a_run_that_goes_on_shows_what_it_has_cost_so_far(user: User) -> None:
