@@ -1,19 +1,17 @@
 """The decision: rows and clock in, one action out. Pure: no query, no call, no clock of its own."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from deployments import costs
-from deployments.lifecycle import faults
+from deployments.lifecycle import decide_launching, faults
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.attention import attention
-from deployments.lifecycle.ending import end_machines, lead_to_end, terminating
+from deployments.lifecycle.ending import lead_to_end, terminating
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.knowledge import (
     boot_looked_seconds,
     machine_fault,
     right_price,
-    settle,
     silence,
 )
 from deployments.lifecycle.limits import budget_warning, landing_seconds, limit_reached
@@ -80,102 +78,6 @@ def _stop_for_money_or_time(s: Situation) -> Action | None:
         # Money and time beat the adapter; the reason the run landed for stays the first to tell.
         why = d.error or faults.collect_timeout()
     return lead_to_end(s, _failed_or_cancelled(d), why)
-
-
-def _queued(s: Situation) -> Action:
-    return Record(
-        "launching",
-        "Looking for a machine.",
-        to=S.LAUNCHING,
-        deployment={"round_started_at": s.now, **_capacity_deadline(s)},
-    )
-
-
-def _waiting_for_capacity(s: Situation) -> Action:
-    d = s.deployment
-    if _wait_is_over(s):
-        return lead_to_end(s, S.FAILED, _no_capacity(s))
-    left = s.timing.capacity_retry_seconds - s.age(d.status_since)
-    if left > 0:
-        until_end = (d.capacity_deadline - s.now).total_seconds() if d.capacity_deadline else left
-        return Rest(min(left, until_end))
-    return Record(
-        "launching",
-        "Trying for a machine again.",
-        to=S.LAUNCHING,
-        deployment={"round_started_at": s.now},
-    )
-
-
-def _wait_is_over(s: Situation) -> bool:
-    deadline = s.deployment.capacity_deadline
-    return deadline is not None and s.now >= deadline
-
-
-def _no_capacity(s: Situation) -> Fault:
-    d = s.deployment
-    tried = sorted({f"{m.instance_type} in {m.region}" for m in s.machines})
-    asked = f"{d.config.get('instance_type')} in {d.config.get('region')}"
-    return faults.no_capacity(", ".join(tried) or asked)
-
-
-def _launching(s: Situation) -> Action:
-    machine = s.machine
-    if machine is None or machine.gone_at is not None:
-        return _ask(s)
-    if machine.launch_state == LaunchState.LAUNCHED:
-        return _booted_up(s, machine)
-    if machine.launch_state == LaunchState.REFUSED:
-        return _refused(s, machine)
-    if machine.launch_state == LaunchState.NEVER_SEEN:
-        if _wait_is_over(s):
-            return lead_to_end(s, S.FAILED, faults.launch_unclear())
-        return _ask(s)
-    return settle(s, machine) or Rest(s.timing.poll_seconds)
-
-
-def _ask(s: Situation) -> Action:
-    """Try the next offer; after the user's wait, not for ever when asking itself fails (I5)."""
-    d = s.deployment
-    answers = [m.launch_ended_at for m in s.machines if m.launch_ended_at is not None]
-    newest_answer = max([d.status_since, *answers])
-    if not _wait_is_over(s) or s.age(newest_answer) < s.timing.ask_limit_seconds:
-        return Do(Effect.LAUNCH)
-    told = d.attention
-    if told is None:
-        return lead_to_end(s, S.FAILED, _no_capacity(s))
-    why = faults.fault(told["code"], told["message"], remedy=told["remedy"])
-    return lead_to_end(s, S.FAILED, why)
-
-
-def _booted_up(s: Situation, machine: Machine) -> Record:
-    return Record(
-        "booting",
-        f"{machine.description or machine.instance_type} in {machine.region} is ours, booting.",
-        to=S.BOOTING,
-        machine=machine,
-        deployment={"deployment_id": machine.instance_id},
-    )
-
-
-def _refused(s: Situation, machine: Machine) -> Action:
-    """F11 to F15: capacity and pace are worth another try, the rest is final."""
-    refusal = machine.refusal or {}
-    reason = refusal.get("reason")
-    if reason == "capacity":
-        return _ask(s)
-    passes = reason in ("rate_limited", "unreachable") and refusal.get("retryable", True)
-    if passes and not _wait_is_over(s):
-        ended = machine.launch_ended_at or machine.requested_at
-        wait = float(refusal.get("retry_after_seconds") or s.timing.launch_interval_seconds)
-        left = wait - s.age(ended)
-        return Rest(left) if left > 0 else _ask(s)
-    why = faults.fault(
-        str(refusal.get("code", "E_PROVIDER")),
-        str(refusal.get("message", "The cloud refused the launch.")),
-        remedy=str(refusal.get("remedy", "")),
-    )
-    return lead_to_end(s, S.FAILED, why)
 
 
 def _booting(s: Situation) -> Action:
@@ -348,18 +250,6 @@ def _failed_or_cancelled(d: Deployment) -> Status:
     return S.CANCELLED if d.desired == Desired.STOP else S.FAILED
 
 
-def _recovering(s: Situation) -> Action:
-    ending = end_machines(s)
-    if ending is not None:
-        return ending
-    return Record(
-        "launching",
-        "The old machine is proven gone; renting a fresh one.",
-        to=S.LAUNCHING,
-        deployment={"round_started_at": s.now, **_capacity_deadline(s)},
-    )
-
-
 def _machine_failed(s: Situation, machine: Machine, why: Fault) -> Action:
     """End a bad machine; try a fresh one when the fault, the attempts and the budget allow."""
     d = s.deployment
@@ -395,11 +285,6 @@ def _follow(s: Situation, machine: Machine) -> Action:
     return Do(Effect.FOLLOW, machine) if left < 0.5 else Rest(left)
 
 
-def _capacity_deadline(s: Situation) -> dict[str, object]:
-    minutes = s.deployment.wait_for_capacity_minutes
-    return {"capacity_deadline": s.now + timedelta(minutes=minutes)}
-
-
 def _need_machine(s: Situation) -> Machine:
     machine = s.machine
     if machine is None:
@@ -409,12 +294,12 @@ def _need_machine(s: Situation) -> Machine:
 
 _AGENTS_CLOCKS = {"E_MAX_HOURS": "deadline", "E_CONTROL_SILENT": "silence"}
 _BY_STATUS: dict[Status, Callable[[Situation], Action]] = {
-    S.QUEUED: _queued,
-    S.WAITING_FOR_CAPACITY: _waiting_for_capacity,
-    S.LAUNCHING: _launching,
+    S.QUEUED: decide_launching.queued,
+    S.WAITING_FOR_CAPACITY: decide_launching.waiting_for_capacity,
+    S.LAUNCHING: decide_launching.launching,
     S.BOOTING: _booting,
     S.PREPARING: _preparing,
     S.TRAINING: _training,
     S.COLLECTING: _collecting,
-    S.RECOVERING: _recovering,
+    S.RECOVERING: decide_launching.recovering,
 }

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deployments', '0013_faults_seen_and_told'),
+        ('deployments', '0015_machine_region_description'),
     ]
 
     operations = [

@@ -1,0 +1,130 @@
+"""Decisions until a machine is ours: waiting, asking, settling, and asking again. Pure."""
+
+from datetime import timedelta
+
+from deployments.lifecycle import faults
+from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
+from deployments.lifecycle.ending import end_machines, lead_to_end
+from deployments.lifecycle.faults import Fault
+from deployments.lifecycle.knowledge import settle
+from deployments.lifecycle.situation import Situation
+from deployments.models.deployments import LaunchState, Machine, Status
+
+S = Status
+
+
+def queued(s: Situation) -> Action:
+    """Accepted: look for a machine, for as long as its owner waits."""
+    return Record(
+        "launching",
+        "Looking for a machine.",
+        to=S.LAUNCHING,
+        deployment={"round_started_at": s.now, **_capacity_deadline(s)},
+    )
+
+
+def waiting_for_capacity(s: Situation) -> Action:
+    """R2: try again each minute until the wait is over."""
+    d = s.deployment
+    if _wait_is_over(s):
+        return lead_to_end(s, S.FAILED, _no_capacity(s))
+    left = s.timing.capacity_retry_seconds - s.age(d.status_since)
+    if left > 0:
+        until_end = (d.capacity_deadline - s.now).total_seconds() if d.capacity_deadline else left
+        return Rest(min(left, until_end))
+    return Record(
+        "launching",
+        "Trying for a machine again.",
+        to=S.LAUNCHING,
+        deployment={"round_started_at": s.now},
+    )
+
+
+def _wait_is_over(s: Situation) -> bool:
+    deadline = s.deployment.capacity_deadline
+    return deadline is not None and s.now >= deadline
+
+
+def _no_capacity(s: Situation) -> Fault:
+    d = s.deployment
+    tried = sorted({f"{m.instance_type} in {m.region}" for m in s.machines})
+    asked = f"{d.config.get('instance_type')} in {d.config.get('region')}"
+    return faults.no_capacity(", ".join(tried) or asked)
+
+
+def launching(s: Situation) -> Action:
+    """Ask for one machine at a time, and settle what became of each request (D2)."""
+    machine = s.machine
+    if machine is None or machine.gone_at is not None:
+        return _ask(s)
+    if machine.launch_state == LaunchState.LAUNCHED:
+        return _booted_up(s, machine)
+    if machine.launch_state == LaunchState.REFUSED:
+        return _refused(s, machine)
+    if machine.launch_state == LaunchState.NEVER_SEEN:
+        if _wait_is_over(s):
+            return lead_to_end(s, S.FAILED, faults.launch_unclear())
+        return _ask(s)
+    return settle(s, machine) or Rest(s.timing.poll_seconds)
+
+
+def _ask(s: Situation) -> Action:
+    """Try the next offer; after the user's wait, not for ever when asking itself fails (I5)."""
+    d = s.deployment
+    answers = [m.launch_ended_at for m in s.machines if m.launch_ended_at is not None]
+    newest_answer = max([d.status_since, *answers])
+    if not _wait_is_over(s) or s.age(newest_answer) < s.timing.ask_limit_seconds:
+        return Do(Effect.LAUNCH)
+    told = d.attention
+    if told is None:
+        return lead_to_end(s, S.FAILED, _no_capacity(s))
+    why = faults.fault(told["code"], told["message"], remedy=told["remedy"])
+    return lead_to_end(s, S.FAILED, why)
+
+
+def _booted_up(s: Situation, machine: Machine) -> Record:
+    return Record(
+        "booting",
+        f"{machine.description or machine.instance_type} in {machine.region} is ours, booting.",
+        to=S.BOOTING,
+        machine=machine,
+        deployment={"deployment_id": machine.instance_id},
+    )
+
+
+def _refused(s: Situation, machine: Machine) -> Action:
+    """F11 to F15: capacity and pace are worth another try, the rest is final."""
+    refusal = machine.refusal or {}
+    reason = refusal.get("reason")
+    if reason == "capacity":
+        return _ask(s)
+    passes = reason in ("rate_limited", "unreachable") and refusal.get("retryable", True)
+    if passes and not _wait_is_over(s):
+        ended = machine.launch_ended_at or machine.requested_at
+        wait = float(refusal.get("retry_after_seconds") or s.timing.launch_interval_seconds)
+        left = wait - s.age(ended)
+        return Rest(left) if left > 0 else _ask(s)
+    why = faults.fault(
+        str(refusal.get("code", "E_PROVIDER")),
+        str(refusal.get("message", "The cloud refused the launch.")),
+        remedy=str(refusal.get("remedy", "")),
+    )
+    return lead_to_end(s, S.FAILED, why)
+
+
+def recovering(s: Situation) -> Action:
+    """End the old machine first; only then rent a fresh one."""
+    ending = end_machines(s)
+    if ending is not None:
+        return ending
+    return Record(
+        "launching",
+        "The old machine is proven gone; renting a fresh one.",
+        to=S.LAUNCHING,
+        deployment={"round_started_at": s.now, **_capacity_deadline(s)},
+    )
+
+
+def _capacity_deadline(s: Situation) -> dict[str, object]:
+    minutes = s.deployment.wait_for_capacity_minutes
+    return {"capacity_deadline": s.now + timedelta(minutes=minutes)}
