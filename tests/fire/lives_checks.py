@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count
 
+from core.files import sha256_of
 from core.installation import installation_id
 from core.time import database_now
-from deployments.lifecycle.collecting import sha256_of
 from deployments.management.local_stack import LocalStack
 from deployments.models import Artifact, Deployment, Machine, Metric, Stray, WorkerHeartbeat
 from deployments.models.deployments import Status

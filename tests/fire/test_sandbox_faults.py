@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django.fixtures import Settings
 
-from deployments.lifecycle.collecting import sha256_of
+from core.files import sha256_of
 from deployments.models import Artifact, Deployment
 from deployments.models.deployments import Status
 from tests.deployments.virtual.invariants import check_story
