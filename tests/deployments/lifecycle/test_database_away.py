@@ -1,13 +1,8 @@
 """A database that is away for a moment: whatever was not written is done again (F76)."""
 
-import random
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
-from deployments import tasks
 from deployments.lifecycle.actions import Effect
 from deployments.lifecycle.advance import ATTENTION_AFTER, PERFORM, advance
 from deployments.lifecycle.lease import Lease
@@ -15,51 +10,21 @@ from deployments.models import Deployment, Machine
 from deployments.models.deployments import Status
 from deployments.timing import Timing
 from tests.deployments.virtual.invariants import check_end
+from tests.deployments.virtual.shaky import ShakyDatabase
 from tests.deployments.virtual.world import World
 
 # Not inside a transaction of the test's own, which the first error would end.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TIMING = Timing()
-STATEMENTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
-WORK = ("claim_due", "tick", "slice_of_work", "list_cloud", "sweep")
-
-
-class ShakyDatabase:
-    """Fails a share of the statements that the workers send; the rest of the test is spared."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, share: float, seed: int) -> None:
-        self.failures = 0
-        self._random = random.Random(seed)  # noqa: S311  # no secret
-        self._share = share
-        for name in WORK:
-            monkeypatch.setattr(tasks, name, self._shaken(getattr(tasks, name)))
-
-    def _shaken(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        def shaken(*arguments: Any) -> None:
-            try:
-                with connection.execute_wrapper(self._execute):
-                    work(*arguments)
-            except OperationalError:
-                # What the queue and the ticker do with a task that failed: nothing.
-                assert work.__name__ not in ("tick", "slice_of_work"), "a tick never raises"
-
-        return shaken
-
-    def _execute(
-        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
-    ) -> Any:
-        if sql.startswith(STATEMENTS) and self._random.random() < self._share:
-            self.failures += 1
-            raise OperationalError("database is locked")
-        return execute(sql, params, many, context)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_F76_a_life_on_a_database_that_fails_now_and_then_ends_as_any_other(
     world: World, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    shaky = ShakyDatabase(monkeypatch, share=0.02, seed=seed)
+    shaky = ShakyDatabase(monkeypatch)
+    shaky.begin(share=0.02, seed=seed)
 
     deployment = world.until(world.deploy())
 

@@ -7,6 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 HEARTBEAT_SECONDS = 15
+# What T3 and F42 speak of: no JSON, no object, no number, markup, control characters, depth.
+HOSTILE_LINES = (
+    b"\x00\xff not JSON\n",
+    b"[1, 2]\n",
+    b'{"seq": -1, "kind": "exit", "outcome": "completed", "has_adapter": true}\n',
+    b'{"seq": "1", "kind": "log", "text": "no number"}\n',
+    b'{"kind": "log", "text": "<script>alert(1)</script>\\u001b[31m\\u0000"}\n',
+    b"[" * 2000 + b"\n",
+    b'{"seq": 1e400, "kind": "metrics", "step": 1, "values": {"train/loss": NaN}}\n',
+)
 
 
 def safetensors(weights: bytes = bytes(8)) -> bytes:
@@ -57,7 +67,8 @@ class Plan:
 
     ``falls_silent``: when the log stops for good; ``stalls``: from when on no step ends;
     ``error``: what it tells before it fails; ``save_steps``: after how many steps it saves a
-    checkpoint each time, None for never.
+    checkpoint each time, None for never; ``hostile``: its log holds what a machine that means us
+    harm might write.
     """
 
     train_from: float = 20
@@ -67,6 +78,7 @@ class Plan:
     has_adapter: bool = True
     falls_silent: float | None = None
     stalls: float | None = None
+    hostile: bool = False
     error: dict[str, Any] | None = None
     save_steps: int | None = None
     files: dict[str, bytes] = field(default_factory=adapter_files)
@@ -76,7 +88,8 @@ class Plan:
 class Agent:
     """One agent that was started; ``stop_asked_at`` is when it was told to stop.
 
-    It goes on from the step ``from_step``, and keeps the checkpoint that is ``held``.
+    It goes on from the step ``from_step``, and keeps the checkpoint that is ``held``; ``died_at``
+    is when its machine was started anew.
     """
 
     plan: Plan
@@ -84,17 +97,23 @@ class Agent:
     stop_asked_at: datetime | None = None
     from_step: int = 0
     held: str = ""
+    died_at: datetime | None = None
 
     def log(self, now: datetime) -> bytes:
         """Return the run log as it is by then; it only ever grows."""
+        if self.died_at is not None:
+            now = min(now, self.died_at)
         told = [event for moment, event in self._events(until=now) if moment <= now]
+        between = b"".join(HOSTILE_LINES) if self.plan.hostile else b""
         return b"".join(
-            json.dumps({"seq": number, **event}).encode() + b"\n"
+            between + json.dumps({"seq": number, **event}).encode() + b"\n"
             for number, event in enumerate(told, start=1)
         )
 
     def files(self, now: datetime) -> dict[str, bytes]:
         """Return the files it has left behind by then, by path below the run folder."""
+        if self.died_at is not None:
+            now = min(now, self.died_at)
         kept = {
             f"output/{name}": content
             for step in self._kept_steps(now)

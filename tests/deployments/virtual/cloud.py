@@ -52,7 +52,9 @@ class VirtualMachine:
     started_at: datetime
     active_from: datetime
     listed_from: datetime
+    # May lie ahead: a machine that takes its time to end bills until then.
     ended_at: datetime | None = None
+    end_asked_at: datetime | None = None
     shown_as: InstanceStatus | None = None
     # F72: what the catalogue asks now, where that is no longer what this machine costs.
     listed_price: Decimal | None = None
@@ -60,24 +62,28 @@ class VirtualMachine:
     agent: Agent | None = None
 
     def lives(self) -> bool:
-        return self.ended_at is None
+        return self.ended_at is None or self.clock.now < self.ended_at
 
     def is_up(self) -> bool:
         return self.lives() and self.clock.now >= self.active_from
 
-    def end(self) -> None:
+    def end(self, *, after: float = 0) -> None:
+        """End after so many seconds; a machine that ends already keeps its time."""
         if self.ended_at is None:
-            self.ended_at = self.clock.now
+            self.ended_at = self.clock.in_seconds(after)
 
-    def bill(self) -> Decimal:
-        """Return the cloud's own bill: begun minutes from the start to the end."""
-        lived = (self.ended_at or self.clock.now) - self.started_at
+    def bill(self, *, until: datetime | None = None) -> Decimal:
+        """Return the cloud's own bill: begun minutes from the start to the end, or to ``until``."""
+        ends = [moment for moment in (self.ended_at, until) if moment is not None]
+        lived = max(min([self.clock.now, *ends]) - self.started_at, timedelta())
         quanta = -(-lived // timedelta(seconds=QUANTUM_SECONDS))
         return self.hourly_price * quanta * QUANTUM_SECONDS / 3600
 
     def as_instance(self) -> Instance:
         booting = self.clock.now < self.active_from
         status = self.shown_as or (InstanceStatus.BOOTING if booting else InstanceStatus.ACTIVE)
+        if self.ended_at is not None:
+            status = InstanceStatus.TERMINATING
         ip = None if booting else self.ip
         return Instance(
             self.instance_id,
@@ -90,11 +96,39 @@ class VirtualMachine:
         )
 
 
+@dataclass(frozen=True)
+class Listing:
+    """One list that the cloud gave, truthful or not, and when it was asked for."""
+
+    asked_at: datetime
+    shown: tuple[Instance, ...]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One login: the host key we had pinned, and the one that the machine has."""
+
+    name: str
+    pinned: str
+    shown: str
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A time in which every call of the account meets the same fault: "error" or "auth"."""
+
+    begin: datetime
+    end: datetime
+    fault: str
+
+
 class VirtualCloud:
     """The cloud's side: what there is, what it costs, and what goes wrong next.
 
     ``faults`` holds, for each kind of call (offers, launch, list, terminate, ssh, start,
-    download), what the next calls meet; after these all is well.
+    download), what the next calls meet; after these all is well. ``outages`` go before them.
+    ``others`` are machines of the account that are not ours. ``keys_used``, ``listings`` and
+    ``asked_to_end`` are what the cloud could testify to.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -104,11 +138,21 @@ class VirtualCloud:
     def reset(self) -> None:
         """Begin anew: an empty account, and nothing goes wrong."""
         self.machines: list[VirtualMachine] = []
+        self.others: list[VirtualMachine] = []
+        self.outages: list[Outage] = []
+        self.keys_used: set[str] = set()
+        self.listings: list[Listing] = []
+        self.asked_to_end: list[str] = []
+        self.private_keys: list[str] = []
+        self.sessions: list[Session] = []
         self.faults: dict[str, deque[str]] = defaultdict(deque)
         self.calls: list[tuple[str, str]] = []
         self.prices = {("gpu_1x_a10", "us-east-1"): Decimal("1.29")}
         self.plan = Plan()
+        # What the next agents do, one after the other, before ``plan`` holds for all.
+        self.plans: deque[Plan] = deque()
         self.boot_seconds: float = 30
+        self.late_seconds: float = 100
         self.call_seconds: float = 0.5
         self.agents_started: list[str] = []
 
@@ -120,8 +164,22 @@ class VirtualCloud:
         self.clock.advance(self.call_seconds)
         queued = self.faults[kind]
         fault = queued.popleft() if queued else "ok"
+        if kind in OVER_HTTP and (outage := self._outage()):
+            fault = outage
         self.calls.append((kind, fault))
         return fault
+
+    def _outage(self) -> str:
+        now = self.clock.now
+        return next((each.fault for each in self.outages if each.begin <= now < each.end), "")
+
+    def shows(self) -> tuple[Instance, ...]:
+        """Return the account's machines as a truthful list has them now."""
+        listed = [m for m in self.live() if self.clock.now >= m.listed_from]
+        return tuple(m.as_instance() for m in [*listed, *self.others])
+
+    def note_session(self, machine: VirtualMachine, *, pinned: str) -> None:
+        self.sessions.append(Session(machine.name, pinned, machine.host_key))
 
     def kill(self) -> NoReturn:
         raise Killed
@@ -146,6 +204,7 @@ class VirtualCloud:
             listed_from=self.clock.in_seconds(listed_after),
         )
         self.machines.append(machine)
+        self.private_keys.append(request.host_private_key)
         return machine
 
     def provider_class(self) -> type[Provider]:
@@ -156,6 +215,7 @@ class VirtualCloud:
             def __init__(self, *, api_key: str, endpoint: Endpoint, pacer: Pacer) -> None:
                 super().__init__(api_key=api_key, endpoint=endpoint, pacer=pacer)
                 self.cloud = cloud
+                self.api_key = api_key
 
         return Virtual
 
@@ -164,6 +224,7 @@ class VirtualProvider(Provider):
     """The client's side, as deployments knows it."""
 
     cloud: VirtualCloud
+    api_key: str
     capabilities = Capabilities(
         label="Virtual",
         billing_quantum_seconds=QUANTUM_SECONDS,
@@ -185,15 +246,18 @@ class VirtualProvider(Provider):
         ]
 
     def launch(self, request: LaunchRequest) -> LaunchResult:
+        self.cloud.keys_used.add(self.api_key)
         fault = self.cloud.next_fault("launch")
         if fault in REFUSALS:
             return REFUSALS[fault]()
         if fault == "killed_before":
             self.cloud.kill()
-        if fault == "failed":
+        if fault in ("failed", "error"):
             return Unknown("The cloud answered 502.")
-        late = 100 if fault in ("late", "lost_late") else 0
+        late = self.cloud.late_seconds if fault in ("late", "lost_late") else 0
         machine = self.cloud.start(request, listed_after=late)
+        if fault == "wrong_type":
+            machine.instance_type = "gpu_1x_other"
         if fault == "killed_after":
             self.cloud.kill()
         if fault in ("lost", "lost_late"):
@@ -206,21 +270,34 @@ class VirtualProvider(Provider):
         return next((i for i in self.list_all() if i.name == name), None)
 
     def list_all(self) -> list[Instance]:
-        if self._ask("list") == "empty":
-            return []
-        shown = [m for m in self.cloud.live() if self.cloud.clock.now >= m.listed_from]
-        return [machine.as_instance() for machine in shown]
+        asked_at = self.cloud.clock.now
+        fault = self._ask("list")
+        shown = self.cloud.shows()
+        if fault in ("empty", "foreign"):
+            shown = ()
+        elif fault == "truncated":
+            shown = shown[: len(shown) // 2]
+        elif fault == "stale" and self.cloud.listings:
+            shown = self.cloud.listings[-1].shown
+        self.cloud.listings.append(Listing(asked_at, shown))
+        return [*shown, SOMEBODY_ELSES] if fault == "foreign" else list(shown)
 
     def get(self, instance_id: str) -> Instance | None:
         return next((i for i in self.list_all() if i.instance_id == instance_id), None)
 
     def terminate(self, instance_id: str) -> None:
+        known = [*self.cloud.machines, *self.cloud.others]
+        meant = [machine for machine in known if machine.instance_id == instance_id]
+        for machine in meant:
+            self.cloud.asked_to_end.append(machine.name)
+            machine.end_asked_at = machine.end_asked_at or self.cloud.clock.now
         fault = self._ask("terminate")
         if fault == "lie":
             return
-        for machine in self.cloud.machines:
-            if machine.instance_id == instance_id:
-                machine.end()
+        if fault == "refused":
+            raise ProviderRefusedError("Not now.", remedy="Ask the cloud.")
+        for machine in meant:
+            machine.end(after=STUCK_SECONDS if fault == "stuck" else 0)
         if fault == "killed_after":
             self.cloud.kill()
         if fault == "lost":
@@ -236,6 +313,7 @@ class VirtualProvider(Provider):
         self._ask("check")
 
     def _ask(self, kind: str) -> str:
+        self.cloud.keys_used.add(self.api_key)
         fault = self.cloud.next_fault(kind)
         if fault == "error":
             raise ProviderUnavailableError("The cloud does not answer.", remedy="Wait.")
@@ -269,6 +347,12 @@ def _refused(error: ProviderError, reason: RefusalReason, wait: float | None = N
     return Refused(error, reason, wait)
 
 
+OVER_HTTP = frozenset({"offers", "launch", "list", "terminate", "check"})
+# How long a machine that is stuck in "terminating" goes on billing.
+STUCK_SECONDS = 400
+SOMEBODY_ELSES = Instance(
+    "i-other", "their-machine", InstanceStatus.ACTIVE, "127.8.0.1", "us-east-1", "gpu_1x_a10"
+)
 REFUSALS = {
     "capacity": lambda: _refused(ProviderRefusedError("Nothing is free."), "capacity"),
     "rate_limited": lambda: _refused(ProviderRateLimitedError("Too fast."), "rate_limited", 20),

@@ -36,11 +36,13 @@ class VirtualRemote:
         return self._machine.host_key
 
     def run(self, command: str, *, timeout_seconds: float, stdin: bytes | None = None) -> Result:
+        self._need_machine()
         if command == commands.start_agent(self._machine.name):
             return self._start_agent()
         return Result(0, "", "")
 
     def write(self, path: str, data: bytes, *, mode: int) -> None:
+        self._need_machine()
         self._machine.files[path] = data
         agent = self._machine.agent
         if path == f"{self._folder}/control/stop" and agent and agent.stop_asked_at is None:
@@ -49,21 +51,28 @@ class VirtualRemote:
             agent.held = data.decode().strip()
 
     def read(self, path: str, *, offset: int, limit: int) -> bytes:
+        self._need_machine()
         return self._content(path)[offset : offset + limit]
 
     def upload(self, local: Path, remote: str, *, sha256: str, deadline: float) -> bool:
+        self._need_machine()
         data = local.read_bytes()
         assert hashlib.sha256(data).hexdigest() == sha256
         self._machine.files[remote] = data
         return True
 
     def download(self, remote: str, local: Path, *, size: int, deadline: float) -> bool:
+        self._need_machine()
         if self._cloud.next_fault("download") == "cut":
             return False
         have = local.stat().st_size if local.exists() else 0
         with local.open("ab") as file:
             file.write(self._content(remote)[have:size])
         return True
+
+    def _need_machine(self) -> None:
+        if not self._machine.is_up():
+            raise SshUnreachableError("The connection was cut.")
 
     def _start_agent(self) -> Result:
         fault = self._cloud.next_fault("start")
@@ -74,8 +83,9 @@ class VirtualRemote:
         if fault == "fails":
             return Result(1, "", "The agent ended twice without a word.\n")
         if self._machine.agent is None:
+            plan = self._cloud.plans.popleft() if self._cloud.plans else self._cloud.plan
             now, step = self._cloud.clock.now, self._step_to_go_on_from()
-            self._machine.agent = Agent(self._cloud.plan, now, from_step=step)
+            self._machine.agent = Agent(plan, now, from_step=step)
             self._cloud.agents_started.append(self._machine.name)
         return Result(0, "4711\n", "")
 
@@ -115,4 +125,5 @@ def connect(cloud: "VirtualCloud", target: SshTarget) -> Iterator[VirtualRemote]
         raise HostKeyMismatchError("The machine shows another host key.")
     if fault == "killed":
         cloud.kill()
+    cloud.note_session(machine, pinned=target.host_key)
     yield VirtualRemote(cloud, machine)

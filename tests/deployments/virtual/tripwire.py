@@ -31,14 +31,20 @@ BOUNDARIES: tuple[tuple[Any, str], ...] = (
     (collecting, "keep"),
 )
 Dies = Callable[[str], bool]
+# Called on both sides of each boundary; what it raises comes out there.
+Hook = Callable[[str, When], None]
 
 
 class Tripwire:
-    """Watches every boundary; a test says at which the worker dies, before or after it."""
+    """Watches every boundary; a test says at which the worker dies, before or after it.
+
+    ``hook`` is for whatever else is to happen at boundaries.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.passed: list[str] = []
         self.deaths = 0
+        self.hook: Hook = lambda name, when: None
         self._dies: Dies = lambda name: False
         self._when: When = "before"
         for owner, name in BOUNDARIES:
@@ -73,21 +79,18 @@ class Tripwire:
         @functools.wraps(real)
         def watched(*args: Any, **kwargs: Any) -> Any:
             self.passed.append(name)
-            if self._when == "before":
-                self._pass(name)
-                return real(*args, **kwargs)
+            self.hook(name, "before")
             dies = self._dies(name)
+            if dies and self._when == "before":
+                self.die()
             result = real(*args, **kwargs)
             if dies:
-                self._die()
+                self.die()
+            self.hook(name, "after")
             return result
 
         monkeypatch.setattr(owner, name, watched)
 
-    def _pass(self, name: str) -> None:
-        if self._dies(name):
-            self._die()
-
-    def _die(self) -> None:
+    def die(self) -> None:
         self.deaths += 1
         raise Killed

@@ -18,16 +18,17 @@ from django.utils.module_loading import import_string
 from deployments import clouds, services, tasks
 from deployments.lifecycle import booting, collecting, fetching, preparing, training
 from deployments.models import CloudSnapshot, Deployment, Machine
-from deployments.models.deployments import TERMINAL
 from deployments.providers import PROVIDERS
 from deployments.timing import Timing
 from tests import builders
+from tests.builders import NOON
 from tests.deployments.virtual import clock as virtual_clock
-from tests.deployments.virtual import remote
+from tests.deployments.virtual import remote, rows
 from tests.deployments.virtual.clock import Clock
 from tests.deployments.virtual.cloud import Killed, VirtualCloud
-from tests.deployments.virtual.invariants import check
+from tests.deployments.virtual.invariants import Before, check_invariants, facts
 
+LEASE_SECONDS = Timing().lease_seconds
 Reached = Callable[[Deployment], bool]
 # Fewer looks and shorter limits than by default, so that a life takes few steps.
 QUICK = Timing(
@@ -46,29 +47,53 @@ class World:
         self.clock = Clock()
         self.cloud = VirtualCloud(self.clock)
         self.queue: deque[tuple[str, tuple[Any, ...]]] = deque()
+        self.planned: list[tuple[datetime, Callable[[], None]]] = []
         self.kills = 0
-        # I1, I3: how long a machine that appears late may live.
+        # I1, I3: how long a machine that appears late may live; I6, I9: for how long nobody works.
         self.late_seconds: float = 180
+        self.excused_seconds: float = 0
+        self.away_until = self.clock.now
+        self.before = Before()
         virtual_clock.use(self.clock, monkeypatch)
         monkeypatch.setitem(PROVIDERS, "lambda", self.cloud.provider_class())
         monkeypatch.setattr(tasks, "async_task", self._enqueue)
         for module in (booting, collecting, fetching, preparing, training):
             monkeypatch.setattr(module, "connect", partial(remote.connect, self.cloud))
+        self._populate()
+
+    def _populate(self) -> None:
         self.user: User = builders.make_user()
-        self._job = builders.make_job(self.user)
+        # I7: what may open the account: the owner's present key.
+        self.keys = {builders.SECRET}
+        builders.make_vault_entry(self.user)
+        self.job = builders.make_job(self.user)
         clouds.login_key()
 
     def start_over(self) -> None:
-        """Forget everything that happened at the cloud and in the queue; the clock goes on."""
+        """Begin anew, at noon: empty rows, a user with a key, an empty account at the cloud.
+
+        Not to be used inside a transaction of a test's, which would keep all that was deleted.
+        """
+        rows.delete_all()
+        self.clock.now = NOON
         self.cloud.reset()
         self.queue.clear()
+        self.planned.clear()
         self.kills = 0
+        self.late_seconds, self.excused_seconds = 180, 0
+        self.away_until = self.clock.now
+        self.before = Before()
+        self._populate()
+
+    def plan(self, seconds: float, act: Callable[[], None]) -> None:
+        """Let something happen so many seconds from now, between two steps of the workers."""
+        self.planned.append((self.clock.in_seconds(seconds), act))
 
     def deploy(self, **fields: Any) -> Deployment:
         """Accept a deployment now; a budget of 10 USD and an A10 in us-east-1 unless told."""
         now = self.clock.now
         times = dict.fromkeys(("status_since", "created_at", "next_tick_at"), now)
-        deployment = builders.make_deployment(self.user, **({"job": self._job} | times | fields))
+        deployment = builders.make_deployment(self.user, **({"job": self.job} | times | fields))
         CloudSnapshot.objects.update_or_create(
             vault_entry_id=deployment.vault_entry_id, defaults={"next_list_at": now}
         )
@@ -107,14 +132,29 @@ class World:
         moment = self._next_moment()
         if moment is not None:
             self.clock.advance_to(moment)
+        self._do_planned()
+        if self.clock.now >= self.away_until:
+            self._work()
+        check_invariants(self.facts())
+
+    def _work(self) -> None:
         tasks.claim_due()
         while self.queue:
             path, arguments = self.queue.popleft()
-            try:
-                import_string(path)(*arguments)
-            except Killed:
-                self.kills += 1
-        check(self.cloud, now=self.clock.now, late_seconds=self.late_seconds)
+            self._run(partial(import_string(path), *arguments))
+
+    def facts(self) -> facts.Facts:
+        """Return what the rows and the cloud say now."""
+        if self.clock.now <= self.away_until:
+            self.before.trouble_at = self.clock.now
+        return facts.read(
+            self.cloud,
+            now=self.clock.now,
+            before=self.before,
+            late_seconds=self.late_seconds,
+            excused_seconds=self.excused_seconds + self.kills * LEASE_SECONDS,
+            accepted_keys=frozenset(self.keys),
+        )
 
     def machines(self, deployment: Deployment) -> list[Machine]:
         return list(deployment.machines.order_by("attempt"))
@@ -128,15 +168,25 @@ class World:
             return deployment.is_terminal
         return deployment.status == reached if isinstance(reached, str) else reached(deployment)
 
+    def _do_planned(self) -> None:
+        due = [each for each in self.planned if each[0] <= self.clock.now]
+        self.planned = [each for each in self.planned if each[0] > self.clock.now]
+        for _, act in sorted(due, key=lambda each: each[0]):
+            self._run(act)
+
+    def _run(self, work: Callable[[], object]) -> None:
+        """Do something as a process of its own: what kills it kills nothing else."""
+        try:
+            work()
+        except Killed:
+            self.kills += 1
+
     def _next_moment(self) -> datetime | None:
-        live = Deployment.objects.exclude(status__in=TERMINAL)
-        snapshots = CloudSnapshot.objects.filter(next_list_at__isnull=False)
-        moments = [
-            *live.values_list("next_tick_at", flat=True),
-            *snapshots.values_list("next_list_at", flat=True),
-            *snapshots.values_list("next_sweep_at", flat=True),
-        ]
-        return min((moment for moment in moments if moment is not None), default=None)
+        planned = min((moment for moment, _ in self.planned), default=None)
+        due = rows.next_due()
+        if due is not None:
+            due = max(due, self.away_until)
+        return min((moment for moment in (planned, due) if moment is not None), default=None)
 
 
 def story(deployment: Deployment) -> str:

@@ -1,0 +1,58 @@
+"""Seeded lives: every invariant holds after every step, whatever goes wrong (FAULTS section 4)."""
+
+import pytest
+
+from deployments.models.deployments import TERMINAL
+from tests.chaos.life import LifeFailedError, Stage
+from tests.chaos.script import script_of
+from tests.deployments.virtual.invariants import steps
+
+# Ten lives a test, so that xdist can share them out.
+QUICK_SEEDS = range(1, 51)
+FULL_SEEDS = range(51, 551)
+LIVES_A_TEST = 10
+# Of the lives that could succeed, as tests/chaos/chance.py says, so many have to.
+SUCCESS_SHARE = 0.99
+
+
+def live_all(stage: Stage, seeds: range) -> None:
+    outcomes = [stage.live(seed) for seed in seeds]
+
+    assert all(outcome.status in TERMINAL for outcome in outcomes)
+    could = [outcome for outcome in outcomes if not outcome.forbidden_by]
+    unlucky = [outcome for outcome in could if not outcome.succeeded]
+    assert len(unlucky) <= len(could) * (1 - SUCCESS_SHARE), unlucky
+
+
+@pytest.mark.parametrize("first", range(QUICK_SEEDS.start, QUICK_SEEDS.stop, LIVES_A_TEST))
+def test_I1_to_I21_hold_in_every_life(stage: Stage, first: int) -> None:
+    live_all(stage, range(first, first + LIVES_A_TEST))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("first", range(FULL_SEEDS.start, FULL_SEEDS.stop, 100))
+def test_I1_to_I21_hold_in_many_more_lives(stage: Stage, first: int) -> None:
+    live_all(stage, range(first, first + 100))
+
+
+def test_a_seed_is_one_life_for_ever() -> None:
+    assert script_of(17) == script_of(17)
+    assert script_of(17) != script_of(18)
+
+
+def test_the_same_seed_lives_the_same_life_twice(stage: Stage) -> None:
+    first, second = stage.live(3), stage.live(3)
+
+    assert first == second
+
+
+def test_a_life_that_breaks_a_rule_tells_its_seed_script_and_story(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(facts: object) -> None:
+        raise AssertionError("I0: nothing holds")
+
+    monkeypatch.setattr(steps, "SAFETY", (*steps.SAFETY, broken))
+
+    with pytest.raises(LifeFailedError, match=r"(?s)seed 5 at .*I0.*Script\(seed=5.*Accepted"):
+        stage.live(5)
