@@ -7,9 +7,10 @@ of users and I18 for each route by the tests of those, I17 for pages, processes 
 from deployments.models import Deployment
 from tests.deployments.virtual.cloud import VirtualCloud
 from tests.deployments.virtual.invariants import ends, facts, steps
+from tests.deployments.virtual.invariants.ends import check_story
 from tests.deployments.virtual.invariants.facts import Before, Facts
 
-__all__ = ["Before", "Facts", "check_end", "check_invariants", "facts"]
+__all__ = ["Before", "Facts", "check_end", "check_invariants", "check_story", "facts"]
 
 
 def check_invariants(known: Facts) -> None:

@@ -48,7 +48,8 @@ def i1_it_is_over_and_nothing_lives(cloud: VirtualCloud, deployment: Deployment)
     assert not cloud.live(), "I1: something lives on"
 
 
-def i4_its_events_tell_a_life_that_may_be(cloud: VirtualCloud, deployment: Deployment) -> None:
+def check_story(deployment: Deployment) -> None:
+    """Fail when the deployment's events do not tell a life that may be told (I4, I13)."""
     status, version = "queued", 0
     for event in Event.objects.filter(deployment=deployment).order_by("id"):
         if event.to_status and event.from_status:
@@ -57,7 +58,13 @@ def i4_its_events_tell_a_life_that_may_be(cloud: VirtualCloud, deployment: Deplo
             status = event.to_status
         assert event.version >= version or event.kind in OUTSIDE_THE_LEASE, f"I4: {event}"
         version = max(version, event.version)
+        if event.kind in ("gone", "never_seen"):
+            assert len(event.data["listed"]) == 2, f"I13: {event}"
     assert status == deployment.status, "I4"
+
+
+def i4_its_events_tell_a_life_that_may_be(cloud: VirtualCloud, deployment: Deployment) -> None:
+    check_story(deployment)
 
 
 def i8_its_cost_is_not_under_the_clouds_bill(cloud: VirtualCloud, deployment: Deployment) -> None:
