@@ -55,6 +55,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
+@pytest.mark.full
 def test_a_run_on_conversations_lowers_the_eval_loss_and_leaves_an_adapter_peft_loads(
     run: Run,
 ) -> None:
