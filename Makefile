@@ -16,7 +16,7 @@ DATABASE_TESTS := tests/core tests/secrets_vault tests/notifications $(wildcard 
 CHROMIUM := $(wildcard /usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-full check format bench screenshots
+.PHONY: help setup demo run test test-full check format chaos bench screenshots
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,8 @@ else
 endif
 
 test-full: setup  ## Run the tests that take longer: browser, kill runs, the rest on PostgreSQL
-	$(BIN)/python -m pytest -m 'full or browser'
+	$(BIN)/python -m pytest -m 'full or browser' --ignore=tests/chaos --ignore=tests/meta
+	$(BIN)/python -m pytest -n 2 -m full tests/chaos tests/meta
 	$(ON_POSTGRESQL) -n 2 --dist loadgroup --ignore=tests/end_to_end
 	$(ON_POSTGRESQL) -m full tests/deployments
 
@@ -56,6 +57,9 @@ format: $(VENV)/.ready  ## Format code and templates
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djlint templates --reformat --quiet
+
+chaos: setup  ## Live 1,000 seeded lives; python -m tests.chaos --lives N for more
+	$(BIN)/python -m tests.chaos
 
 bench: setup  ## Count what the standing work costs in queries; time pages with a million points
 	$(BIN)/python -m pytest tests/benchmarks -s
