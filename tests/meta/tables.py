@@ -6,6 +6,7 @@
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 from tests.meta.breaks import BREAKS
@@ -18,6 +19,7 @@ NUMBER = re.compile(r"_f0*(\d+)(?=_)", re.I)
 SHOWN = 3
 
 
+@cache
 def tests_by_fault() -> dict[int, list[str]]:
     """Return the tests whose name cites each row of the catalogue, as file::name, sorted."""
     found: dict[int, list[str]] = defaultdict(list)
