@@ -49,7 +49,6 @@ def door(monkeypatch: pytest.MonkeyPatch) -> threading.Barrier:
 @pytest.fixture
 def ask(world: World, door: threading.Barrier) -> Callable[[], str]:
     """Return a function that asks for a run of 10 USD and says how it went."""
-    builders.make_vault_entry(world.user)
     config = builders.make_config(world.user)
     return lambda: accepts(world.user, config, budget=10)
 

@@ -39,8 +39,6 @@ def turn_on(*, save: bool = False) -> int:
 
 def ask(world: World) -> Deployment:
     """Ask for a run as a person does."""
-    if not world.user.vault_entries.exists():
-        builders.make_vault_entry(world.user)
     config = builders.make_config(world.user)
     request = DeployRequest(training_config_id=str(config.pk), budget_limit=Decimal(10))
     return services.deploy(world.user, "lambda", request)

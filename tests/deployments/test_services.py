@@ -33,7 +33,6 @@ Ask = Callable[..., Deployment]
 @pytest.fixture
 def config(world: World) -> TrainingConfig:
     """Return the user's config; their key is in the vault."""
-    builders.make_vault_entry(world.user)
     return builders.make_config(world.user)
 
 

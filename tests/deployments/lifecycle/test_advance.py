@@ -186,6 +186,8 @@ def test_F10_a_poisoned_decision_stops_no_other_deployment(
 
     def decide(situation: Situation) -> Action:
         if situation.deployment.pk == poisoned.pk:
+            # I5 counts from the last trouble.
+            world.before.trouble_at = world.clock.now
             raise ValueError("a row that nobody foresaw")
         return real_decide(situation)
 

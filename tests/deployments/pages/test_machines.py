@@ -131,7 +131,9 @@ def test_i15_machines_that_are_not_ours_are_shown_with_their_price_and_no_way_to
     assert ">None" in page.replace("\n", "").replace(" ", "")
 
 
-def test_F79_a_list_of_an_earlier_version_has_no_price_and_no_time(user: User, reader: Client) -> None:
+def test_F79_a_list_of_an_earlier_version_has_no_price_and_no_time(
+    user: User, reader: Client
+) -> None:
     listed(scenes.ended(user), {"instance_id": "f1", "name": "jupyter-nina"})
 
     page = page_of(reader)
