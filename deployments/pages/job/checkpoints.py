@@ -1,7 +1,7 @@
 """The checkpoints of a run: how good each is, and where it lies. Pure.
 
-A checkpoint counts as home only if something at home holds the same weights: the sha256 that its
-machine told when it wrote it is that of a file which was read back after it came (I11).
+A checkpoint counts as home only if its files were read back here with the sha256 that its machine
+told when it wrote them, or if an adapter at home holds the same weights (I11).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,9 @@ HOME, ON_MACHINE, REPLACED, GONE = "home", "on the machine", "replaced", "gone"
 
 @dataclass(frozen=True)
 class CheckpointLine:
-    """One checkpoint. ``where`` is one of the words above; ``artifact`` is set when it is home.
+    """One checkpoint. ``where`` is one of the words above; ``home_at`` is set when it is home.
+
+    ``artifact`` is what to download, None where nothing but the checkpoint itself is home.
 
     Losses are those told at its very step, None where none was; ``is_best`` has the lowest
     evaluation loss of those that have one.
@@ -34,6 +36,7 @@ class CheckpointLine:
     size_bytes: int
     saved_at: datetime
     where: str
+    home_at: datetime | None
     artifact: Artifact | None
     is_best: bool
 
@@ -70,6 +73,7 @@ def checkpoint_lines(
                 size_bytes=each.size_bytes,
                 saved_at=each.at,
                 where=_where(each, artifact, living=living, newest=newest),
+                home_at=artifact.saved_at if artifact is not None else each.home_at,
                 artifact=artifact,
                 is_best=each.step == best,
             )
@@ -84,7 +88,7 @@ def _where(
     living: frozenset[UUID],
     newest: Mapping[UUID, set[int]],
 ) -> str:
-    if artifact is not None:
+    if artifact is not None or checkpoint.home_at is not None:
         return HOME
     if checkpoint.step not in newest[checkpoint.machine_id]:
         return REPLACED

@@ -77,6 +77,18 @@ def test_i11_a_checkpoint_is_home_when_the_same_weights_were_read_back_here(
     assert page.count(f"/files/{artifact.pk}/") == 1
 
 
+def test_i11_a_checkpoint_that_was_brought_home_stays_when_its_machine_is_gone(
+    reader: Client, machine: Machine
+) -> None:
+    machine.deployment.job.checkpoints.filter(step=144).update(home_at=machine.requested_at)
+    scenes.gone(machine, at=machine.requested_at)
+
+    newest, middle, _ = rows(shown(reader, machine.deployment, "checkpoints/"))
+
+    assert "home" in newest
+    assert "gone with its machine" in middle
+
+
 def test_other_weights_of_the_same_name_are_not_this_checkpoint(
     reader: Client, machine: Machine
 ) -> None:
