@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tests.chaos.script import NEVER
+from tests.chaos.script import MAX_HOURS, NEVER, Script
+from tests.deployments.virtual.world import QUICK
 
 if TYPE_CHECKING:
     from tests.chaos.life import Life
@@ -29,6 +30,8 @@ COSTS_A_MACHINE = (
     "launch:lost_late",
     "ssh:auth",
 )
+# How long it takes to see that a machine is lost, and to prove it gone.
+LOSS_SECONDS = QUICK.silence_limit_seconds + 4 * QUICK.proof_interval_seconds
 PRICE_USD = Decimal("1.29")
 AMPLE_USD = Decimal("10.00")
 
@@ -49,13 +52,20 @@ def _reasons(life: "Life", faults: Counter[str]) -> Iterator[str]:
         yield "short wait"
     if script.new_price is not None and script.new_price > PRICE_USD:
         yield "dearer"
-    lost = sum(faults[fault] for fault in COSTS_A_MACHINE)
     bad_plans = sum(1 for plan in script.plans if plan.outcome != "completed" or plan.error)
     if bad_plans or any(p.exit_at >= NEVER or not p.has_adapter for p in script.plans):
         yield "bad run"
     if script.boot_seconds >= NEVER:
         yield "never boots"
-    if lost >= script.attempts or lost >= 2:
-        yield "machines lost"
+    yield from _losses(script, sum(faults[fault] for fault in COSTS_A_MACHINE))
     if faults["worker:asleep"]:
         yield "asleep"
+
+
+def _losses(script: Script, lost: int) -> Iterator[str]:
+    if lost >= script.attempts or lost >= 2:
+        yield "machines lost"
+    if lost:
+        trained_twice = 2 * (script.boot_seconds + max(plan.exit_at for plan in script.plans))
+        if trained_twice + LOSS_SECONDS > float(MAX_HOURS) * 3600:
+            yield "short hours"

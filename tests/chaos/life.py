@@ -25,7 +25,7 @@ from secrets_vault.models import VaultEntry
 from tests import builders
 from tests.chaos import people
 from tests.chaos.chance import why_it_could_not_succeed
-from tests.chaos.script import Moment, Script, script_of
+from tests.chaos.script import MAX_HOURS, Moment, Script, script_of
 from tests.chaos.turns import TURNS
 from tests.deployments.api.calls import Caller
 from tests.deployments.virtual.agent import Plan
@@ -41,7 +41,7 @@ MOST_STEPS = 6000
 AFTERWARDS_SECONDS = 900
 REAP_EACH_SECONDS = 300
 SLEEP_SECONDS = 3600
-RUN = {"max_hours": "0.2", "name": "Sums"}
+RUN = {"max_hours": str(MAX_HOURS), "name": "Sums"}
 
 
 @dataclass(frozen=True)

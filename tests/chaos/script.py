@@ -6,6 +6,7 @@ from random import Random
 
 from tests.deployments.virtual.agent import Plan
 
+MAX_HOURS = Decimal("0.2")
 NEVER = 10.0**6
 # What each kind of call may meet; how many calls of a life at most meet anything.
 BOUNDARY_FAULTS: dict[str, tuple[int, tuple[str, ...]]] = {
