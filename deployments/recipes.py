@@ -128,6 +128,8 @@ PRESETS: dict[str, Mapping[str, object]] = {
 EVAL: dict[str, Setting] = {
     "share": Setting(0.1, _number(0, 0.5)),
     "steps": Setting(None, _whole(1, 10_000_000, none=True)),
+    # How many of the held-out prompts are answered at each evaluation, for people to read.
+    "samples": Setting(3, _whole(0, 5)),
 }
 
 

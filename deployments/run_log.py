@@ -13,7 +13,7 @@ from typing import Any
 
 from core.database import retried
 from core.time import database_now
-from deployments import metric_rows
+from deployments import metric_rows, sample_rows
 from deployments.event_values import (
     MAX_STEP,
     MAX_VALUES,
@@ -202,6 +202,16 @@ def _checkpoint(machine: Machine, run: RunState, event: JsonObject, now: datetim
         )
 
 
+def _sample(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
+    number = whole(event.get("number"), limit=sample_rows.MOST - 1)
+    step = whole(event.get("step"), limit=MAX_STEP)
+    if number is None:
+        return
+    names = ("prompt", "reference", "base", "answer")
+    told = {name: _text(event[name], limit=sample_rows.MAX_TEXT) for name in names if name in event}
+    sample_rows.keep(machine, number=number, step=step, told=told, at=now)
+
+
 def _request(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
     wanted = _word(event.get("request"))
     if wanted in REQUESTS and wanted not in run.requests:
@@ -236,6 +246,7 @@ _HANDLERS: dict[str, Handler] = {
     "heartbeat": _heartbeat,
     "environment": _environment,
     "checkpoint": _checkpoint,
+    "sample": _sample,
     "request": _request,
     "error": _error,
     "exit": _exit,

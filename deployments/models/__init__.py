@@ -6,7 +6,16 @@ from deployments.models.drafts import Draft
 from deployments.models.jobs import TrainingJob
 from deployments.models.limits import SpendingLimits, UserLimits
 from deployments.models.recipes import TrainingConfig
-from deployments.models.runs import Artifact, Checkpoint, LogLine, Metric, MetricBucket, RunState
+from deployments.models.runs import (
+    Artifact,
+    Checkpoint,
+    LogLine,
+    Metric,
+    MetricBucket,
+    RunState,
+    Sample,
+    SampleAnswer,
+)
 from deployments.models.tokens import MachineToken
 from deployments.models.workers import WorkerHeartbeat
 
@@ -24,6 +33,8 @@ __all__ = [
     "MetricBucket",
     "PacerSlot",
     "RunState",
+    "Sample",
+    "SampleAnswer",
     "SpendingLimits",
     "Stray",
     "TrainingConfig",

@@ -179,6 +179,53 @@ class Checkpoint(models.Model):
         return f"checkpoint at step {self.step}"
 
 
+class Sample(models.Model):
+    """A held-out prompt that the run answers at each evaluation, and the base model's answer."""
+
+    job = models.ForeignKey(
+        "deployments.TrainingJob", on_delete=models.CASCADE, related_name="samples"
+    )
+    number = models.PositiveSmallIntegerField()
+    prompt = models.TextField(blank=True, default="")
+    reference = models.TextField(blank=True, default="")
+    base = models.TextField(blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        """A job asks each of its prompts under one number."""
+
+        db_table = "samples"
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "number"], name="one_prompt_per_number")
+        ]
+
+    def __str__(self) -> str:
+        return self.prompt[:80]
+
+
+class SampleAnswer(models.Model):
+    """What the model being trained answered to a prompt at one step."""
+
+    sample = models.ForeignKey(Sample, on_delete=models.CASCADE, related_name="answers")
+    machine = models.ForeignKey("deployments.Machine", on_delete=models.PROTECT)
+    step = models.PositiveIntegerField()
+    answer = models.TextField(blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        """I10: one answer per (job, prompt, step); a later machine of the job may overwrite it."""
+
+        db_table = "sample_answers"
+        ordering = ["step"]
+        constraints = [
+            models.UniqueConstraint(fields=["sample", "step"], name="one_answer_per_step")
+        ]
+
+    def __str__(self) -> str:
+        return f"step {self.step}: {self.answer[:80]}"
+
+
 class Artifact(models.Model):
     """Something of the run that is home: on disk, read back, and matching its sha256 (I11).
 

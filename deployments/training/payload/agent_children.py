@@ -15,7 +15,7 @@ from agent_failures import RunFailedError
 from agent_kernel import Kernel, KernelNews
 from agent_log import RunLog
 
-TOLD_EVENTS = frozenset({"metrics", "progress", "checkpoint"})
+TOLD_EVENTS = frozenset({"metrics", "progress", "checkpoint", "sample"})
 
 
 class Children:

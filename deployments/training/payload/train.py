@@ -15,6 +15,7 @@ from pathlib import Path
 
 import adapter_files
 import checkpoint_files
+import train_adapter
 import train_checks
 from agent_failures import STOPPED, RunFailedError, failure
 from payload_events import run_and_classify, say
@@ -37,8 +38,11 @@ def train(job) -> int:
     )
     say("info", f"{len(train_rows)} rows to train on, {len(eval_rows)} to evaluate with.")
     # From here on imports take seconds and memory.
+    import train_samples
+
     trainer, callback = make_trainer(job, settings, train_rows, eval_rows)
     check_what_is_left(trainer, settings, train_rows, eval_rows)
+    train_samples.add(trainer, eval_rows, job=job, control=CONTROL)
     if CONTROL.joinpath("stop").exists():
         return STOPPED
     stopped = run(trainer, callback)
@@ -51,7 +55,6 @@ def train(job) -> int:
 
 def make_trainer(job, settings, train_rows, eval_rows):
     import transformers
-    from peft import LoraConfig
     from transformers import AutoTokenizer
     from trl import SFTTrainer
 
@@ -66,6 +69,7 @@ def make_trainer(job, settings, train_rows, eval_rows):
     check_template(tokenizer, chat=job["dataset"]["format"] == "chat", marked=assistant_only)
     precision = choose_precision()
     model = load_model(path, dtype=precision.pop("dtype"))
+    model, lora = train_adapter.with_lora(model, settings, job=job, run=FOLDER)
     callback = RunCallback(
         job=job,
         output=OUTPUT,
@@ -88,13 +92,7 @@ def make_trainer(job, settings, train_rows, eval_rows):
         train_dataset=datasets.Dataset.from_list(train_rows),
         eval_dataset=datasets.Dataset.from_list(eval_rows) if eval_rows else None,
         processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=settings["lora_r"],
-            lora_alpha=settings["lora_alpha"],
-            lora_dropout=settings["lora_dropout"],
-            target_modules=settings["target_modules"],
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=lora,
         callbacks=[callback],
     )
     # They print what the callback tells.
