@@ -17,10 +17,11 @@ class Effect(StrEnum):
     FOLLOW = "follow"
     FETCH = "fetch"
     COLLECT = "collect"
+    DESCRIBE = "describe"
 
     @property
     def may_block(self) -> bool:
-        """Whether it speaks SSH and so belongs on the ``ssh`` queue."""
+        """Whether it speaks SSH, or moves large files, and so belongs on the ``ssh`` queue."""
         return self not in (Effect.LAUNCH, Effect.TERMINATE)
 
 

@@ -19,6 +19,7 @@ from deployments import checkpoints, history, machine_tokens, telling
 from deployments.lifecycle import (
     booting,
     collecting,
+    describing,
     fetching,
     launching,
     preparing,
@@ -58,6 +59,7 @@ PERFORM: dict[Effect, Performer] = {
     Effect.FOLLOW: training.follow,
     Effect.FETCH: fetching.fetch,
     Effect.COLLECT: collecting.collect,
+    Effect.DESCRIBE: describing.describe,
 }
 
 
@@ -154,6 +156,7 @@ def observe(lease: Lease, *, timing: Timing) -> Situation:
         machines=machines,
         run=run,
         adapter_home=home,
+        card_due=_card_due(deployment),
         checkpoint=_waiting(deployment, newest),
         now=lease.now,
         timing=timing,
@@ -176,6 +179,10 @@ def _waiting(deployment: Deployment, machine: Machine | None) -> Checkpoint | No
     if machine is None or deployment.status != Status.TRAINING:
         return None
     return checkpoints.waiting(machine)
+
+
+def _card_due(deployment: Deployment) -> bool:
+    return deployment.status == Status.TERMINATING and describing.without_card(deployment).exists()
 
 
 def _cloud_error(deployment: Deployment) -> Mapping[str, Any] | None:

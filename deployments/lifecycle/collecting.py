@@ -4,11 +4,9 @@ Nothing from the machine is unpacked, unpickled or trusted: names come from a ch
 are capped, each file's sha256 is compared with the manifest's after reading it back (F59 to F62).
 """
 
-import gzip
 import json
 import re
 import shutil
-import tarfile
 import time
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from core.errors import SlipwayError
 from core.files import keep, sha256_of
 from core.time import database_now
 from deployments import clouds
+from deployments.archives import artifact_folder, pack
 from deployments.lifecycle.lease import Lease
 from deployments.models import Artifact, Machine
 from deployments.remote import Remote, RemoteFileMissingError, connect
@@ -61,12 +60,6 @@ def collect(lease: Lease, machine: Machine | None) -> float:
     archive = pack(folder, files)
     _record(lease, machine, files, archive=archive)
     return 0.0
-
-
-def artifact_folder(machine: Machine) -> Path:
-    """Return where a machine's artifacts are kept, below the data folder."""
-    data_dir: Path = settings.SLIPWAY_DATA_DIR
-    return data_dir / "artifacts" / str(machine.deployment.job_id) / machine.name
 
 
 def read_manifest(remote: Remote, machine: Machine) -> list[dict[str, object]]:
@@ -156,28 +149,6 @@ def _header_of(path: Path) -> dict[str, object]:
     return header
 
 
-def pack(folder: Path, files: list[dict[str, object]], *, name: str = "adapter.tar.gz") -> Path:
-    """Pack files as an archive beside them, with the same bytes each time; return the archive.
-
-    Nothing is compressed: weights hardly shrink, and a slice has little time (D10).
-    """
-    target = folder / name
-    part = target.with_name(f"{name}.part")
-    with (
-        part.open("wb") as raw,
-        gzip.GzipFile("", "wb", compresslevel=0, fileobj=raw, mtime=0) as packed,
-        tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive,
-    ):
-        for inside in sorted(str(file["name"]) for file in files):
-            path = folder / inside
-            entry = tarfile.TarInfo(inside)
-            entry.size, entry.mode = path.stat().st_size, 0o644
-            with path.open("rb") as content:
-                archive.addfile(entry, content)
-    keep(part, target)
-    return target
-
-
 def _record(
     lease: Lease, machine: Machine, files: list[dict[str, object]], *, archive: Path
 ) -> None:
@@ -195,6 +166,7 @@ def _record(
         sha256=sha256_of(archive),
         files=files,
         saved_at=lease.now,
+        card_due=True,
     )
     event = lease.event(
         "adapter_home",

@@ -74,6 +74,8 @@ def terminating(s: Situation) -> Action:
     if s.stray_bills:
         # The sweep ends them; until it has, something of this deployment may bill (F21).
         return Rest(s.timing.poll_seconds)
+    if s.card_due:
+        return Do(Effect.DESCRIBE)
     d = s.deployment
     outcome = Status(d.outcome or S.FAILED)
     error = None

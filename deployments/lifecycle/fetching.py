@@ -18,11 +18,11 @@ from core.errors import SlipwayError
 from core.files import sha256_of
 from core.time import database_now
 from deployments import checkpoints, clouds
+from deployments.archives import pack
 from deployments.lifecycle.collecting import (
     BadArtifactError,
     check_safetensors,
     download_all,
-    pack,
 )
 from deployments.lifecycle.lease import FETCH, Lease
 from deployments.models import Checkpoint, Deployment, Machine, RunState

@@ -16,6 +16,7 @@ from deployments.timing import Timing
 class Situation:
     """All a decision may look at. ``machines`` in order of attempt; ``run`` is the newest one's.
 
+    ``card_due``: an adapter is home whose model card is not written yet;
     ``checkpoint`` is what waits on the newest machine to be brought home while it trains;
     ``median_step_seconds`` is known once the run may have stalled (F44).
     ``cloud_error`` is what the last list of the account failed with, None when it was good;
@@ -29,6 +30,7 @@ class Situation:
     adapter_home: bool
     now: datetime
     timing: Timing
+    card_due: bool = False
     checkpoint: Checkpoint | None = None
     median_step_seconds: float | None = None
     cloud_error: Mapping[str, Any] | None = None

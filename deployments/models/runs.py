@@ -230,6 +230,7 @@ class Artifact(models.Model):
     """Something of the run that is home: on disk, read back, and matching its sha256 (I11).
 
     ``path`` is relative to the data folder; ``files`` lists name, size and sha256 of the parts.
+    ``card_due``: its model card is still to be written, at the end of the run, when all is paid.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -247,6 +248,7 @@ class Artifact(models.Model):
     sha256 = models.CharField(max_length=64)
     files = models.JSONField(default=list)
     saved_at = models.DateTimeField()
+    card_due = models.BooleanField(default=False)
 
     class Meta:
         """One artifact of a kind per machine."""

@@ -12,6 +12,7 @@ from typing import Any, Mapping
 import adapter_files
 from agent_failures import RunFailedError
 from payload_events import say
+from target_modules import short_names
 
 FOLDER = "start_adapter"
 
@@ -30,7 +31,7 @@ def with_lora(model: Any, settings: Mapping[str, Any], *, job: Mapping[str, Any]
             r=settings["lora_r"],
             lora_alpha=settings["lora_alpha"],
             lora_dropout=settings["lora_dropout"],
-            target_modules=settings["target_modules"],
+            target_modules=short_names(model, settings["target_modules"]),
             task_type="CAUSAL_LM",
         )
     folder = run / FOLDER

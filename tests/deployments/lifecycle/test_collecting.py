@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings
 
 from core.errors import SlipwayError
+from deployments.archives import artifact_folder
 from deployments.lifecycle import collecting
 from deployments.models import Artifact, Deployment, Machine
 from deployments.models.deployments import Status
@@ -99,7 +100,7 @@ def test_F63_collecting_again_after_a_crash_gives_the_same_bytes_and_one_artifac
         patched.setattr(collecting, "_record", killed)
         with pytest.raises(Killed):
             run.collect()
-    folder = collecting.artifact_folder(run.machine)
+    folder = artifact_folder(run.machine)
     first = (folder / "adapter.tar.gz").read_bytes()
     run.collect()
 
@@ -297,7 +298,7 @@ def test_the_archive_is_plain_gzip_without_times_or_owners(leave: Leave) -> None
 
 def test_what_is_packed_is_what_was_listed_and_nothing_left_over(leave: Leave) -> None:
     run = leave()
-    left_over = collecting.artifact_folder(run.machine) / "adapter" / "old.json"
+    left_over = artifact_folder(run.machine) / "adapter" / "old.json"
     left_over.parent.mkdir(parents=True)
     left_over.write_text("from an earlier try")
 

@@ -1,0 +1,33 @@
+"""Describing: the adapter at home gets its model card, when all machines are gone and paid."""
+
+import logging
+
+from django.db.models import QuerySet
+
+from deployments.exports.cards import add_card
+from deployments.lifecycle.lease import Lease
+from deployments.models import Artifact, Deployment, Machine
+
+logger = logging.getLogger(__name__)
+
+
+def describe(lease: Lease, _machine: Machine | None) -> float:
+    """Write the cards of what is home. A card that cannot be written holds up no end."""
+    for artifact in without_card(lease.deployment):
+        try:
+            add_card(artifact)
+        except OSError as error:
+            logger.warning("Artifact %s gets no model card: %s", artifact.pk, error)
+            Artifact.objects.filter(pk=artifact.pk).update(card_due=False)
+            lease.write(
+                event=lease.event(
+                    "no_card", "The adapter is home, but its model card could not be written."
+                )
+            )
+    return 0.0
+
+
+def without_card(deployment: Deployment) -> QuerySet[Artifact]:
+    """Return the adapters of a deployment whose card is still to be written."""
+    rows = Artifact.objects.filter(deployment=deployment, card_due=True)
+    return rows.select_related("job__dataset", "deployment", "machine__deployment")

@@ -1,0 +1,1 @@
+"""Tests of what a finished run gives to others."""
