@@ -8,7 +8,8 @@ from django.conf import settings
 from core.files import sha256_of
 from core.time import database_now
 from datasets.services import normalised_file
-from deployments import base_models, checkpoints, clouds, machine_tokens, resuming
+from deployments import base_models, checkpoints, clouds, machine_tokens
+from deployments.job_parts import parts_of
 from deployments.lifecycle.agent_lost import note_agent_lost
 from deployments.lifecycle.lease import Lease
 from deployments.lifecycle.limits import seconds_left
@@ -143,17 +144,9 @@ def _job(machine: Machine, resumed: Checkpoint | None) -> dict[str, object]:
     timing: Timing = settings.TIMING
     deployment = machine.deployment
     job = deployment.job
-    dataset = job.dataset
     return build_job(
         run_id=machine.name,
-        recipe=resuming.recipe_of(deployment),
-        base_model=base_models.for_job(job.model_name, revision=job.config.get("revision")),
-        dataset={
-            "sha256": dataset.normalised_sha256,
-            "rows": dataset.rows,
-            "size_bytes": dataset.normalised_size_bytes,
-            "format": dataset.format,
-        },
+        **parts_of(deployment),
         # F36: the machine asks for an address of the data when it is ready to fetch it.
         job_url=f"{settings.APP_URL}/api/training/jobs/{job.pk}" if settings.APP_URL else "",
         deadline_seconds=seconds_left(

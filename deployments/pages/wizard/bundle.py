@@ -11,6 +11,7 @@ from django.conf import settings
 
 from deployments import base_models, drafts
 from deployments.forecasts import OfferForecast
+from deployments.job_parts import data_of
 from deployments.models import Draft
 from deployments.training.job_file import PAYLOAD_FILES, build_job
 
@@ -79,14 +80,7 @@ def job_of(draft: Draft, forecast: OfferForecast | None) -> dict[str, object]:
         issued_at=0.0,
         recipe=recipe,
         base_model=base_models.for_job(recipe["base_model"], revision=recipe["revision"]),
-        dataset={}
-        if dataset is None
-        else {
-            "sha256": dataset.normalised_sha256,
-            "rows": dataset.rows,
-            "size_bytes": dataset.normalised_size_bytes,
-            "format": dataset.format,
-        },
+        dataset={} if dataset is None else data_of(dataset),
         deadline_seconds=float(draft.values.get("max_hours") or 0) * 3600,
         heartbeat_seconds=settings.TIMING.heartbeat_seconds,
         silence_limit_seconds=settings.TIMING.control_silence_limit_seconds,
