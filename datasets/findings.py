@@ -67,13 +67,13 @@ class Findings:
         return [asdict(finding) for finding in ordered[:MAX_LISTED]]
 
 
-def excerpt_of(text: str) -> str:
+def excerpt_of(text: str, *, limit: int = MAX_EXCERPT_CHARACTERS) -> str:
     """Return the beginning of a text, fit to be stored and shown: printable characters only."""
-    cut = text[: MAX_EXCERPT_CHARACTERS + 1]
+    cut = text[: limit + 1]
     shown = "".join(character if character.isprintable() else " " for character in cut)
-    if len(shown) > MAX_EXCERPT_CHARACTERS:
-        shown = shown[: MAX_EXCERPT_CHARACTERS - 3] + "..."
-    return shown
+    if len(shown) > limit:
+        shown = shown[: limit - 3] + "..."
+    return shown.rstrip()
 
 
 def as_csv(findings: Iterable[Mapping[str, Any]]) -> str:

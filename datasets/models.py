@@ -35,6 +35,8 @@ class Dataset(models.Model):
 
         CHAT = "chat", "Chat"
         PROMPT_COMPLETION = "prompt_completion", "Prompt and completion"
+        TEXT = "text", "Text"
+        PREFERENCE = "preference", "Preference"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(

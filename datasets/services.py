@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import transaction
 from django.db.models import F
@@ -27,7 +28,7 @@ from core.errors import (
     UnusableDataError,
 )
 from core.time import database_now
-from datasets import formats, storage, validation
+from datasets import formats, forms, storage, validation
 from datasets.in_use import uses_of
 from datasets.lengths import LengthCounter, RowLengths
 from datasets.models import Dataset, DownloadToken
@@ -35,8 +36,8 @@ from datasets.models import Dataset, DownloadToken
 TOKEN_LIFETIME = timedelta(hours=2)
 # About a second's reading.
 MEASURED_AT_ONCE_BYTES = 20_000_000
-# Both formats serve supervised fine-tuning.
-METHODS = ("sft",)
+# Text packs well: this many times the bytes of the largest upload are unpacked, no more.
+UNPACKED_TO_UPLOADED = 8
 
 
 def create_dataset(
@@ -57,7 +58,7 @@ def create_dataset(
     if not name:
         raise InvalidInputError("The dataset has no name.", remedy="Name it.", param="name")
     if mapping is not None:
-        formats.form_of_mapping(mapping)
+        forms.form_of_mapping(mapping)
     dataset_id = uuid.uuid4()
     with _undone_on_error(dataset_id):
         stored = storage.store_upload(dataset_id, file)
@@ -111,7 +112,12 @@ def check_dataset(dataset: Dataset) -> Dataset:
     """
     upload = storage.path_of(dataset.storage_path)
     with upload.open("rb") as file, storage.writer(dataset.pk, storage.NORMALISED) as rows:
-        outcome = validation.check(file, mapping=dataset.mapping, write=rows.write)
+        outcome = validation.check(
+            file,
+            mapping=dataset.mapping,
+            write=rows.write,
+            unpacked_limit=UNPACKED_TO_UPLOADED * settings.DATASET_SIZE_LIMIT_BYTES,
+        )
         stored = rows.finish() if outcome.is_ready else None
     dataset.format = outcome.format
     dataset.rows = outcome.rows
@@ -123,7 +129,7 @@ def check_dataset(dataset: Dataset) -> Dataset:
     dataset.status = Dataset.Status.INVALID
     if stored is not None:
         dataset.status = Dataset.Status.READY
-        dataset.methods = list(METHODS)
+        dataset.methods = formats.methods_of(outcome.format)
         dataset.normalised_path = stored.path
         dataset.normalised_sha256 = stored.sha256
         dataset.normalised_size_bytes = stored.size_bytes

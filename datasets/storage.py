@@ -17,7 +17,7 @@ from django.conf import settings
 
 from core.errors import TooLargeError
 
-UPLOAD = "upload.jsonl"
+UPLOAD = "upload"
 NORMALISED = "rows.jsonl"
 _CHUNK_BYTES = 256 * 1024
 

@@ -1,26 +1,32 @@
-"""Checking uploaded data line by line, in bounded memory, and writing its normalised rows.
+"""Checking uploaded data row by row, in bounded memory, and writing its normalised rows.
 
 No Django here: files in, findings and rows out, so that any worker can do it.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
-from datasets import formats
+import orjson
+
+from datasets import formats, forms
 from datasets.findings import Finding, Findings, Severity, excerpt_of
 from datasets.lengths import LengthCounter, RowLengths
-from datasets.reading import Row, read_rows
+from datasets.normalising import normalised
+from datasets.problems import NOT_TEXT, Problems, not_text
+from datasets.reading import Report, Row, read_rows
+from datasets.reading.whole import DEFAULT_UNPACKED_LIMIT_BYTES
+from datasets.secrets_suspected import secrets_suspected, suspected
 
 # One row to train on and one to measure with.
 MIN_ROWS = 2
 FEW_ROWS = 10
-# Repeated rows are looked for among this many: 8 bytes of hash each, about 50 MB in all.
-DUPLICATES_AMONG_ROWS = 500_000
+# Repeated rows are looked for among this many, at about 70 bytes of memory each.
+DUPLICATES_AMONG_ROWS = 2_000_000
 _RECOGNISE_AMONG_ROWS = 100
+_ROWS_BETWEEN_PROGRESS = 2000
+_WRITTEN_AT_ONCE_BYTES = 256 * 1024
 # A rule of thumb for English and for code; other scripts take more bytes and more tokens alike.
 BYTES_A_TOKEN = 4
 # What a chat template adds around each message.
@@ -53,26 +59,42 @@ class Outcome:
         return self.lengths.tokens
 
 
-def check(file: BinaryIO, *, mapping: Mapping[str, Any] | None, write: Write) -> Outcome:
-    """Check every line of ``file`` and hand the good rows to ``write``, one encoded line each.
+def check(
+    file: BinaryIO,
+    *,
+    mapping: Mapping[str, Any] | None,
+    write: Write,
+    progress: Callable[[int], object] = lambda done: None,
+    unpacked_limit: int = DEFAULT_UNPACKED_LIMIT_BYTES,
+) -> Outcome:
+    """Check every row of ``file`` and hand the good ones to ``write``, one encoded line each.
 
     The file is read twice, the first time only as far as a row whose form is known. What was
-    written is of use only if the outcome ``is_ready``.
+    written is of use only if the outcome ``is_ready``. ``progress`` is told how many bytes of the
+    file are read, now and then.
     Raises: InvalidInputError for a mapping that maps nothing.
     """
     findings = Findings()
-    form = formats.form_of_mapping(mapping) if mapping else None
+    form = forms.form_of_mapping(mapping) if mapping else None
+    known = forms.KNOWN_COLUMNS if form is None else frozenset(form.parts.values())
+
+    def rows(report: Report) -> Iterator[Row]:
+        return read_rows(file, report, known_columns=known, unpacked_limit=unpacked_limit)
+
     if form is None:
-        form = _recognised(file, findings)
+        # What is wrong is reported when the file is read again, as far as it goes.
+        form = _recognised(rows(lambda _: None), findings)
     checked = _Checked(findings, write)
-    file.seek(0)
-    for row in read_rows(file, findings.add):
-        checked.seen += 1
+    for number, row in enumerate(rows(findings.add), start=1):
+        if number % _ROWS_BETWEEN_PROGRESS == 0:
+            progress(file.tell())
         if form is None:
             continue
-        content = formats.normalised(row, form, findings.add)
+        content = normalised(row, form, findings.add)
         if content is not None:
             checked.take(row, content)
+        checked.seen = number
+    checked.flush()
     checked.judge_number_of_rows()
     return Outcome(
         findings=findings,
@@ -82,19 +104,21 @@ def check(file: BinaryIO, *, mapping: Mapping[str, Any] | None, write: Write) ->
     )
 
 
-def _recognised(file: BinaryIO, findings: Findings) -> formats.Form | None:
+def first_row(file: BinaryIO) -> Row | None:
+    """Return the first row of a file, whatever its columns; None when no row can be read."""
+    return next(read_rows(file, lambda _: None, known_columns=forms.KNOWN_COLUMNS), None)
+
+
+def _recognised(rows: Iterator[Row], findings: Findings) -> forms.Form | None:
     """Return the form of the first row that has one; a broken first row must not decide."""
-    file.seek(0)
-    # Reported when the file is read again, as far as it goes.
-    begin: Iterator[Row] = islice(read_rows(file, lambda _: None), _RECOGNISE_AMONG_ROWS)
     first = None
-    for row in begin:
+    for row in islice(rows, _RECOGNISE_AMONG_ROWS):
         first = first or row
-        form = formats.form_of_row(row.value)
+        form = forms.form_of_row(row.value)
         if form is not None:
             return form
     if first is not None:
-        findings.add(formats.unknown_format(first))
+        findings.add(forms.unknown_format(first))
     return None
 
 
@@ -104,21 +128,40 @@ class _Checked:
     def __init__(self, findings: Findings, write: Write) -> None:
         self._findings = findings
         self._write = write
-        self._hashes: set[bytes] = set()
+        self._hashes: set[int] = set()
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self.seen = 0
         self.rows = 0
         self.counter = LengthCounter()
 
     def take(self, row: Row, content: Mapping[str, Any]) -> None:
         """Write a normalised row and count it."""
-        encoded = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-        self._write(encoded + b"\n")
+        try:
+            encoded = orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:
+            _report_not_text(row, content, self._findings.add)
+            return
+        self._waiting.append(encoded)
+        self._waiting_bytes += len(encoded)
+        if self._waiting_bytes > _WRITTEN_AT_ONCE_BYTES:
+            self.flush()
         self.rows += 1
         count_row(self.counter, content)
         self._look_for_duplicate(row, encoded)
+        key = suspected(encoded)
+        if key is not None:
+            self._findings.add(secrets_suspected(row, key))
+
+    def flush(self) -> None:
+        """Hand on the rows that wait to be written."""
+        self._write(b"".join(self._waiting))
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def _look_for_duplicate(self, row: Row, encoded: bytes) -> None:
-        digest = hashlib.blake2b(encoded, digest_size=8).digest()
+        # 64 bits, keyed anew in each process: nobody can make rows that only seem to repeat.
+        digest = hash(encoded)
         if digest in self._hashes:
             self._findings.add(
                 Finding(
@@ -158,11 +201,36 @@ class _Checked:
             )
 
 
+def _report_not_text(row: Row, content: Mapping[str, Any], report: Report) -> None:
+    """Half of a surrogate pair stands somewhere in the row, since it cannot be written as UTF-8."""
+    problems = Problems(row, report)
+    for field, text in formats.fields_of(content):
+        if NOT_TEXT.search(text):
+            not_text(field, problems)
+
+
 def count_row(counter: LengthCounter, content: Mapping[str, Any]) -> None:
-    """Count the length of a normalised row, and what of it the model learns to write."""
-    texts = formats.texts_of(content)
-    tokens = [len(text.encode()) // BYTES_A_TOKEN + TOKENS_A_MESSAGE for _, text in texts]
-    learnt = (
-        length for (who, _), length in zip(texts, tokens, strict=True) if who in formats.LEARNT
-    )
-    counter.add(sum(tokens), answer_tokens=sum(learnt))
+    """Count the length of a normalised row, and what of it the model learns to write.
+
+    Of a preference row that is the prompt with the longer answer: what has to fit max_length.
+    """
+    if "messages" in content:
+        total = learnt = 0
+        for message in content["messages"]:
+            text = message["content"]
+            size = len(text) if text.isascii() else len(text.encode())
+            size = size // BYTES_A_TOKEN + TOKENS_A_MESSAGE
+            total += size
+            if message["role"] == "assistant":
+                learnt += size
+        counter.add(total, answer_tokens=learnt)
+        return
+    tokens = {
+        part: sum(
+            len(text.encode()) // BYTES_A_TOKEN + TOKENS_A_MESSAGE
+            for text in formats.texts_in(value)
+        )
+        for part, value in content.items()
+    }
+    learnt = max((length for part, length in tokens.items() if part in formats.LEARNT), default=0)
+    counter.add(tokens.get("prompt", 0) + learnt, answer_tokens=learnt)

@@ -18,7 +18,7 @@ class Result:
     def __init__(self, content: bytes, mapping: Mapping[str, Any] | None) -> None:
         written: list[bytes] = []
         self.outcome = validation.check(io.BytesIO(content), mapping=mapping, write=written.append)
-        self.rows = [json.loads(line) for line in written]
+        self.rows = [json.loads(line) for line in b"".join(written).splitlines()]
         self.findings = self.outcome.findings.listed()
         self.codes = [finding["code"] for finding in self.findings]
 

@@ -86,14 +86,14 @@ def test_a_writer_that_is_left_early_leaves_nothing(data_folder: Path) -> None:
 
 def test_what_a_killed_process_left_is_written_over(data_folder: Path) -> None:
     dataset_id = uuid.uuid4()
-    part = data_folder / "datasets" / str(dataset_id) / "upload.jsonl.part"
+    part = data_folder / "datasets" / str(dataset_id) / "upload.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"rest of a killed upload")
 
     stored = storage.store_upload(dataset_id, io.BytesIO(b"new"))
 
     assert storage.path_of(stored.path).read_bytes() == b"new"
-    assert files_below(data_folder) == ["upload.jsonl"]
+    assert files_below(data_folder) == ["upload"]
 
 
 def test_removing_takes_every_file_of_one_dataset_and_may_be_repeated(data_folder: Path) -> None:

@@ -91,18 +91,6 @@ class TestForms:
         assert "id, question, answer" in result.only["message"]
         assert '{"prompt": "question", "completion": "answer"}' in result.only["fix"]
 
-    def test_preference_data_is_offered_as_prompts_with_the_chosen_answer(self) -> None:
-        row = {"prompt": "2+2?", "chosen": "4", "rejected": "5"}
-
-        fix = check(json_lines([row] * 20)).only["fix"]
-
-        assert '{"prompt": "prompt", "completion": "chosen"}' in fix
-
-    def test_conversations_of_another_tool_are_told_how_to_become_messages(self) -> None:
-        row = {"conversations": [{"from": "human", "value": "Hi"}]}
-
-        assert "Rename conversations to messages" in check(json_lines([row] * 20)).only["fix"]
-
     def test_columns_that_say_nothing_are_told_what_to_be_called(self) -> None:
         assert "prompt and completion" in check(json_lines([{"a": 1}] * 20)).only["fix"]
 
