@@ -165,7 +165,7 @@ def _data(draft: Draft) -> list[Gap]:
     if dataset is None or dataset.deleted_at is not None:
         lost = "The data was deleted." if dataset else "No data is chosen yet."
         return [Gap("data", lost, "Choose data to learn from.", param="dataset_id")]
-    found = _refused("data", lambda: services.check_dataset(dataset, method=DEFAULT_METHOD))
+    found = _refused("data", lambda: services.check_ready(dataset))
     if not found and warnings_to_see(draft):
         found = [Gap("data", "The data has warnings.", "Tick that you have seen them.")]
     return found

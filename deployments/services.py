@@ -207,14 +207,19 @@ def save_now(deployment: Deployment, *, requested_by: User) -> Deployment:
     return deployment
 
 
-def check_dataset(dataset: Dataset, *, method: str) -> None:
-    """F7: data that is not ready, or cannot serve the method, is refused by name."""
+def check_ready(dataset: Dataset) -> None:
+    """F7: data that is not ready is refused by name."""
     if not dataset.is_ready:
         raise UnusableDataError(
             f"The dataset {dataset.name} has errors and cannot be trained on.",
             remedy="Read its findings, correct the file and upload it again.",
             param="dataset_id",
         )
+
+
+def check_dataset(dataset: Dataset, *, method: str) -> None:
+    """F7: data that is not ready, or cannot serve the method, is refused by name."""
+    check_ready(dataset)
     if method not in dataset.methods:
         raise UnusableDataError(
             f"The dataset {dataset.name} cannot serve the method {method}.",

@@ -30,7 +30,12 @@ from deployments.templatetags.wording import size
 
 SHOWN = 100
 SAMPLE_ROWS = 300
-SAMPLE_NAME = "Sample: sums and units"
+CHAT_SAMPLE = "chat"
+# Our own sample data: its name, and who makes its rows.
+SAMPLES = {
+    CHAT_SAMPLE: ("Sample: sums and units", samples.chat_rows),
+    "preference": ("Sample: right and wrong sums", samples.preference_rows),
+}
 LINES_NAMED = 3
 # What a form adds to the bytes of its file.
 FORM_BYTES = 64 * 1024
@@ -115,20 +120,21 @@ def kept(user: User, form: UploadForm) -> Dataset | None:
 @require_POST
 def take_sample(request: HttpRequest) -> HttpResponse:
     """Keep our own sample rows as the user's data; on the first visit the wizard goes on."""
-    dataset = kept_sample(member(request))
+    dataset = kept_sample(member(request), request.POST.get("sample", CHAT_SAMPLE))
     if request.POST.get("next") == "new":
         return redirect(f"{reverse('deployments:new-run')}?dataset={dataset.pk}")
     return redirect("deployments:dataset", dataset.pk)
 
 
-def kept_sample(user: User) -> Dataset:
+def kept_sample(user: User, kind: str) -> Dataset:
     """Keep our own sample rows as the user's data; who has them already keeps those."""
+    name, rows = SAMPLES.get(kind, SAMPLES[CHAT_SAMPLE])
     # A few sums come up twice; whoever begins must not begin with a warning.
-    lines = samples.as_json_lines(samples.chat_rows(rows=2 * SAMPLE_ROWS)).splitlines(keepends=True)
+    lines = samples.as_json_lines(rows(rows=2 * SAMPLE_ROWS)).splitlines(keepends=True)
     content = b"".join(list(dict.fromkeys(lines))[:SAMPLE_ROWS])
     same = Dataset.objects.active().filter(user=user, sha256=hashlib.sha256(content).hexdigest())
     found = same.filter(status=Dataset.Status.READY).first()
-    return found or services.create_dataset(user, file=io.BytesIO(content), name=SAMPLE_NAME)
+    return found or services.create_dataset(user, file=io.BytesIO(content), name=name)
 
 
 @page

@@ -152,7 +152,7 @@ def _upload(request: HttpRequest, draft_id: UUID) -> HttpResponse:
 def take_sample(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     """Take our own sample rows as this draft's data."""
     draft = frame.own_draft(request, draft_id)
-    return _taken(draft, data_pages.kept_sample(draft.user))
+    return _taken(draft, data_pages.kept_sample(draft.user, request.POST.get("sample", "")))
 
 
 @page

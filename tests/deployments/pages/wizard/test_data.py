@@ -93,6 +93,20 @@ def test_taking_the_sample_twice_keeps_it_once(reader: Client, user: User) -> No
     assert sample.findings == []
 
 
+def test_the_preference_sample_serves_dpo_and_orpo(reader: Client, user: User) -> None:
+    draft = drafts.begin(user)
+
+    answer = reader.post(url(draft, "sample/"), {"sample": "preference"}, follow=True)
+
+    page = answer.content.decode()
+
+    sample = Dataset.objects.get(user=user)
+    assert (sample.format, sample.rows, sample.findings) == ("preference", 300, [])
+    assert "DPO, ORPO" in page
+    for part in ("Prompt", "Chosen", "Rejected"):
+        assert part in page
+
+
 def test_earlier_data_can_be_taken_and_warnings_must_be_seen_again(
     reader: Client, user: User
 ) -> None:
