@@ -1,5 +1,9 @@
 """Seeded lives: every invariant holds after every step, whatever goes wrong (FAULTS section 4)."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from deployments.models.deployments import TERMINAL
@@ -11,6 +15,7 @@ from tests.deployments.virtual.invariants import steps
 QUICK_SEEDS = range(1, 51)
 FULL_SEEDS = range(51, 551)
 LIVES_A_TEST = 10
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def live_all(stage: Stage, seeds: range) -> None:
@@ -54,3 +59,13 @@ def test_a_life_that_breaks_a_rule_tells_its_seed_script_and_story(
 
     with pytest.raises(LifeFailedError, match=r"(?s)seed 5 at .*I0.*Script\(seed=5.*Accepted"):
         stage.live(5)
+
+
+@pytest.mark.full
+def test_the_command_lives_what_it_is_asked_for_and_reports() -> None:
+    command = [sys.executable, "-m", "tests.chaos", "--lives", "2", "--from", "17"]
+
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("2 of 2 lives in ")

@@ -101,10 +101,11 @@ def test_F24_F75_a_stop_is_carried_out_by_workers_that_die_everywhere(
 def test_F51_F75_checkpoints_come_home_through_workers_that_die_everywhere(
     tripwire: Tripwire, world: World, when: When
 ) -> None:
-    world.cloud.plan = Plan(save_steps=2, exit_at=3000)
+    world.cloud.plan = Plan(save_steps=2, exit_at=1200)
+    deployment = world.until(world.deploy(), S.TRAINING)
     tripwire.die_everywhere_once(when)
 
-    deployment = world.until(world.deploy(wait_for_capacity_minutes=600), hours=24)
+    world.until(deployment, hours=24)
 
     assert deployment.status == S.COMPLETED
     assert {"pack", "clean_up"} <= set(tripwire.passed)
