@@ -11,10 +11,11 @@ from tests.chaos.life import LifeFailedError, Stage
 from tests.chaos.script import script_of
 from tests.deployments.virtual.invariants import steps
 
-# Ten lives a test, so that xdist can share them out.
+# So many lives a test that xdist can share them out.
 QUICK_SEEDS = range(1, 51)
 FULL_SEEDS = range(51, 551)
 LIVES_A_TEST = 10
+LIVES_A_FULL_TEST = 50
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,9 +34,9 @@ def test_I1_to_I21_hold_in_every_life(stage: Stage, first: int) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("first", range(FULL_SEEDS.start, FULL_SEEDS.stop, 100))
+@pytest.mark.parametrize("first", range(FULL_SEEDS.start, FULL_SEEDS.stop, LIVES_A_FULL_TEST))
 def test_I1_to_I21_hold_in_many_more_lives(stage: Stage, first: int) -> None:
-    live_all(stage, range(first, first + 100))
+    live_all(stage, range(first, first + LIVES_A_FULL_TEST))
 
 
 def test_a_seed_is_one_life_for_ever() -> None:
