@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.on_demand import RESULTS, SEEDS
+from tests.chaos import RESULTS, SEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
 # A process takes so many lives at a time; the last one to end is not waited for long.

@@ -30,8 +30,11 @@ COSTS_A_MACHINE = (
     "launch:lost_late",
     "ssh:auth",
 )
-# How long it takes to see that a machine is lost, and to prove it gone.
-LOSS_SECONDS = QUICK.silence_limit_seconds + 4 * QUICK.proof_interval_seconds
+# How long it takes to see that a machine is lost, to try to save what there is (F43), and to prove
+# it gone; and what is kept back of the hours for the landing.
+LAST_TRY_SECONDS = QUICK.save_seconds + QUICK.collect_seconds
+LOSS_SECONDS = QUICK.silence_limit_seconds + LAST_TRY_SECONDS + 4 * QUICK.proof_interval_seconds
+LANDING_SECONDS = LAST_TRY_SECONDS + QUICK.terminate_reserve_seconds
 PRICE_USD = Decimal("1.29")
 AMPLE_USD = Decimal("10.00")
 
@@ -67,5 +70,5 @@ def _losses(script: Script, lost: int) -> Iterator[str]:
         yield "machines lost"
     if lost:
         trained_twice = 2 * (script.boot_seconds + max(plan.exit_at for plan in script.plans))
-        if trained_twice + LOSS_SECONDS > float(MAX_HOURS) * 3600:
+        if trained_twice + LOSS_SECONDS + LANDING_SECONDS > float(MAX_HOURS) * 3600:
             yield "short hours"

@@ -4,9 +4,8 @@ import json
 import os
 from pathlib import Path
 
+from tests.chaos import RESULTS, SEEDS
 from tests.chaos.life import LifeFailedError, Stage
-
-SEEDS, RESULTS = "SLIPWAY_CHAOS_SEEDS", "SLIPWAY_CHAOS_RESULTS"
 
 
 def test_the_lives_that_were_asked_for(stage: Stage) -> None:

@@ -1,6 +1,6 @@
 """One seed, one script: everything that goes wrong in one life, and what people do meanwhile."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 
@@ -116,7 +116,7 @@ def script_of(seed: int) -> Script:
     """Return the script of a seed; the same for ever, wherever it runs."""
     random = Random(seed)
     rate = random.uniform(0.05, 0.3)
-    return Script(
+    script = Script(
         seed=seed,
         faults={kind: _faults(random, kind, rate) for kind in BOUNDARY_FAULTS},
         interruptions=_interruptions(random),
@@ -133,6 +133,8 @@ def script_of(seed: int) -> Script:
         keep_minutes=random.choice([0, 0, 0, 2, 30]),
         database_failures=random.choice([0.0, 0.0, 0.0, 0.02]),
     )
+    saves = random.choice([None, 2, 3])
+    return replace(script, plans=tuple(replace(plan, save_steps=saves) for plan in script.plans))
 
 
 def _faults(random: Random, kind: str, rate: float) -> list[str]:

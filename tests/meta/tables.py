@@ -9,6 +9,9 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+# Sets Django up, which the boundaries need.
+import tests.conftest  # noqa: F401
+from tests.deployments.virtual.tripwire import BOUNDARIES
 from tests.meta.breaks import BREAKS
 from tests.meta.faults import FAULTS
 
@@ -53,7 +56,16 @@ def rule_table() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"faults": fault_table, "rules": rule_table}
+def boundary_table() -> str:
+    """Return one line for each call before and after which workers die in the tests."""
+    lines = ["| Kind | Call | What it does |", "|---|---|---|"]
+    for each in BOUNDARIES:
+        place = each.owner.__name__.rpartition(".")[2].removeprefix("Virtual")
+        lines.append(f"| {each.kind} | `{place}.{each.name}` | {each.does} |")
+    return "\n".join(lines)
+
+
+TABLES = {"faults": fault_table, "rules": rule_table, "boundaries": boundary_table}
 
 
 def with_tables(page: str) -> str:

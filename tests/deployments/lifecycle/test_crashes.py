@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 from pytest_django.fixtures import Settings
 
+from deployments import checkpoints
 from deployments.models import Artifact
 from deployments.models.deployments import LaunchState, Status
+from tests.deployments.virtual.agent import Plan
 from tests.deployments.virtual.invariants import check_end
 from tests.deployments.virtual.tripwire import Tripwire, When
 from tests.deployments.virtual.world import QUICK, World
@@ -92,4 +94,23 @@ def test_F24_F75_a_stop_is_carried_out_by_workers_that_die_everywhere(
     world.until(deployment)
 
     assert deployment.status == S.CANCELLED
+    check_end(world.cloud, deployment)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_F51_F75_checkpoints_come_home_through_workers_that_die_everywhere(
+    tripwire: Tripwire, world: World, when: When
+) -> None:
+    world.cloud.plan = Plan(save_steps=2, exit_at=1200)
+    deployment = world.until(world.deploy(), S.TRAINING)
+    tripwire.die_everywhere_once(when)
+
+    world.until(deployment, hours=24)
+
+    assert deployment.status == S.COMPLETED
+    assert {"pack", "clean_up"} <= set(tripwire.passed)
+    home = list(checkpoints.at_home(deployment.job_id))
+    assert len(home) == checkpoints.KEPT_AT_HOME
+    assert all(checkpoints.is_whole(each) for each in home)
+    assert len(world.cloud.machines) == 1
     check_end(world.cloud, deployment)

@@ -82,7 +82,10 @@ class VirtualRemote:
             return Result(commands.REBOOTED, "", "The machine was rebooted.\n")
         if fault == "fails":
             return Result(1, "", "The agent ended twice without a word.\n")
-        if self._machine.agent is None:
+        agent = self._machine.agent
+        if agent is not None and agent.died_at is not None and agent.died_at < agent.ends_at:
+            return Result(commands.REBOOTED, "", "The machine was rebooted.\n")
+        if agent is None:
             plan = self._cloud.plans.popleft() if self._cloud.plans else self._cloud.plan
             now, step = self._cloud.clock.now, self._step_to_go_on_from()
             self._machine.agent = Agent(plan, now, from_step=step)

@@ -2,33 +2,51 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from deployments.lifecycle import collecting
+from deployments import checkpoints
+from deployments.lifecycle import collecting, fetching
 from deployments.lifecycle.lease import Lease
 from deployments.models import Deployment, Event
 from tests.deployments.virtual.cloud import Killed, VirtualProvider
 from tests.deployments.virtual.remote import VirtualRemote
 
 When = Literal["before", "after"]
-BOUNDARIES: tuple[tuple[Any, str], ...] = (
-    (Lease, "take"),
-    (Lease, "write"),
-    (Lease, "renew"),
-    (Lease, "release"),
-    (VirtualProvider, "offers"),
-    (VirtualProvider, "ensure_ssh_key"),
-    (VirtualProvider, "launch"),
-    (VirtualProvider, "list_all"),
-    (VirtualProvider, "terminate"),
-    (VirtualRemote, "run"),
-    (VirtualRemote, "write"),
-    (VirtualRemote, "read"),
-    (VirtualRemote, "upload"),
-    (VirtualRemote, "download"),
-    (collecting, "keep"),
+
+
+class Boundary(NamedTuple):
+    """A call that leaves a trace: where it is, of what kind it is, and what it does."""
+
+    owner: Any
+    name: str
+    kind: Literal["commit", "HTTP", "SSH", "rename"]
+    does: str
+
+
+BOUNDARIES = (
+    Boundary(Lease, "take", "commit", "Take the lease on a deployment; fences whoever had it"),
+    Boundary(Lease, "write", "commit", "Write a decision with its event, if the lease still holds"),
+    Boundary(Lease, "renew", "commit", "Keep the lease for a slower piece of work"),
+    Boundary(Lease, "release", "commit", "Give the lease back and say when to look again"),
+    Boundary(VirtualProvider, "offers", "HTTP", "Read the cloud's catalogue"),
+    Boundary(VirtualProvider, "ensure_ssh_key", "HTTP", "Register our public key at the cloud"),
+    Boundary(VirtualProvider, "launch", "HTTP", "Rent a machine"),
+    Boundary(VirtualProvider, "list_all", "HTTP", "List all machines of an account"),
+    Boundary(VirtualProvider, "terminate", "HTTP", "Ask for the end of a machine"),
+    Boundary(VirtualRemote, "run", "SSH", "Run a command: log in, start the agent, stop, save"),
+    Boundary(VirtualRemote, "write", "SSH", "Write a file whole on the machine"),
+    Boundary(VirtualRemote, "read", "SSH", "Read from the run log where the last look ended"),
+    Boundary(VirtualRemote, "upload", "SSH", "Send the payload or the dataset"),
+    Boundary(VirtualRemote, "download", "SSH", "Fetch a slice of an artifact or checkpoint"),
+    Boundary(collecting, "keep", "rename", "Put the verified adapter in its place at home"),
+    Boundary(
+        fetching, "pack", "rename", "Put a verified checkpoint's archive in its place at home"
+    ),
+    Boundary(
+        checkpoints, "clean_up", "rename", "Remove older checkpoints once newer ones are home"
+    ),
 )
 Dies = Callable[[str], bool]
 # Called on both sides of each boundary; what it raises comes out there.
@@ -47,8 +65,8 @@ class Tripwire:
         self.hook: Hook = lambda name, when: None
         self._dies: Dies = lambda name: False
         self._when: When = "before"
-        for owner, name in BOUNDARIES:
-            self._watch(monkeypatch, owner, name)
+        for boundary in BOUNDARIES:
+            self._watch(monkeypatch, boundary.owner, boundary.name)
 
     def die_at(self, number: int, when: When) -> None:
         """Die once, at the boundary with that number, counted from 0."""
