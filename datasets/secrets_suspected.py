@@ -13,6 +13,8 @@ _KEYS = re.compile(
     rb"|AKIA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{35}|secret_[A-Za-z0-9-]+_[A-Za-z0-9]{20,}"
     rb"|-----BEGIN [A-Z ]*PRIVATE KEY-----)"
 )
+_MARKS_WITH_UNDERSCORE = (b"hf_", b"gh", b"_pat_", b"secret_")
+_MARKS_WITH_HYPHEN = (b"sk-", b"BEGIN", b"pat-")
 _SHOWN_BYTES = 8
 
 
@@ -22,8 +24,8 @@ def suspected(encoded: bytes) -> bytes | None:
     Looking for single bytes first costs almost nothing, and most rows go no further.
     """
     if (
-        (b"_" in encoded and (b"hf_" in encoded or b"gh" in encoded or b"secret_" in encoded))
-        or (b"-" in encoded and (b"sk-" in encoded or b"BEGIN" in encoded or b"pat-" in encoded))
+        (b"_" in encoded and any(mark in encoded for mark in _MARKS_WITH_UNDERSCORE))
+        or (b"-" in encoded and any(mark in encoded for mark in _MARKS_WITH_HYPHEN))
         or b"AKIA" in encoded
         or b"AIza" in encoded
         or b"xox" in encoded

@@ -1,6 +1,7 @@
 """CSV with a header line: every cell is a text."""
 
 import csv
+import re
 from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
@@ -9,18 +10,25 @@ from datasets.reading.lines import raw_lines
 from datasets.reading.rows import Report, Row
 
 DELIMITERS = (",", ";", "\t")
+_COLUMN_NAME = re.compile(r"[^\W\d][\w .-]{0,60}")
 _MAX_COLUMNS = 500
 
 
-def delimiter_of(first_line: str, known: Collection[str]) -> str | None:
-    """Return what separates the cells of a header that names a known column; None for no table."""
+def delimiter_of(begin: str, known: Collection[str]) -> str | None:
+    """Return what separates the cells of a table that begins like this; None for no table.
+
+    Its header names a known column, or looks like one and the next line has as many cells.
+    """
     known = {name.casefold() for name in known}
     for delimiter in DELIMITERS:
+        rows = csv.reader(begin.splitlines(keepends=True), delimiter=delimiter)
         try:
-            names = _header(next(csv.reader([first_line], delimiter=delimiter), []))
+            names, cells = _header(next(rows, [])), next(rows, [])
         except csv.Error:
             continue
         if known & {name.casefold() for name in names}:
+            return delimiter
+        if 1 < len(names) == len(cells) and all(map(_COLUMN_NAME.fullmatch, names)):
             return delimiter
     return None
 

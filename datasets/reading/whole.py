@@ -70,9 +70,10 @@ def _plain_rows(
         report(reports.bom())
         file.read(len(_UTF8_BOM))
         begin = begin.removeprefix(_UTF8_BOM)
-    number, text = _first_line(begin)
-    if text.lower().startswith(_HTML_STARTS):
-        report(reports.html_instead(number, text))
+    text = begin.decode("utf-8", "replace").lstrip()
+    if text[:20].lower().startswith(_HTML_STARTS):
+        number = begin[: len(begin) - len(begin.lstrip())].count(b"\n") + 1
+        report(reports.html_instead(number, text.split("\n", 1)[0]))
     elif text.startswith("["):
         yield from read_array(file, report)
     elif not text.startswith("{") and (delimiter := delimiter_of(text, known_columns)):
@@ -88,11 +89,3 @@ def _is_utf16(begin: bytes) -> bool:
     some = begin[:200]
     zeros = (some[0::2].count(0), some[1::2].count(0))
     return len(some) >= 8 and max(zeros) * 2 > 0.8 * len(some) and min(zeros) == 0
-
-
-def _first_line(begin: bytes) -> tuple[int, str]:
-    """Return the first line that is not blank, and its number."""
-    text = begin.decode("utf-8", "replace")
-    blank = text[: len(text) - len(text.lstrip())]
-    rest = text.lstrip().splitlines()
-    return blank.count("\n") + 1, rest[0] if rest else ""
