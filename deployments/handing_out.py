@@ -1,14 +1,17 @@
 """Handing out what came home: the same bytes to programs and to people."""
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from rest_framework.request import Request
 
 from core.api.file_response import file_response
 from core.errors import NotFoundError
-from deployments.models import Artifact
+from core.time import database_now
+from deployments.exports.bundle import bundle, bundle_name
+from deployments.models import Artifact, Deployment
 
 MEDIA_TYPE = "application/gzip"
 
@@ -33,3 +36,18 @@ def artifact_response(request: HttpRequest | Request, artifact: Artifact) -> Htt
             remedy="Put the file back from a backup of the data folder.",
             code="E_ARTIFACT_MISSING",
         ) from None
+
+
+def bundle_response(deployment: Deployment, *, with_data: bool) -> HttpResponseBase:
+    """Stream the bundle that repeats a run as .tar.gz; it is made on the way, so no ranges.
+
+    Raises: ServerFaultError when the data's file is lost.
+    """
+    chunks = bundle(deployment, with_data=with_data, now=database_now())
+    name = f"{bundle_name(deployment)}.tar.gz"
+    headers = {
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Disposition": content_disposition_header(as_attachment=True, filename=name) or "",
+    }
+    return StreamingHttpResponse(chunks, content_type=MEDIA_TYPE, headers=headers)

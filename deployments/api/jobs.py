@@ -11,7 +11,6 @@ from core.api.caller import caller, id_parameter
 from core.api.etag import IF_NONE_MATCH, unless_same
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
-from core.errors import ConflictError
 from core.time import database_now
 from deployments import overview, services
 from deployments.api.answers import (
@@ -25,10 +24,11 @@ from deployments.api.common import (
     SAVE,
     NewestMomentFirst,
     NewestSavedFirst,
+    newest_deployment,
     own_job,
 )
 from deployments.api.deploying import stop
-from deployments.models import Artifact, Checkpoint, Deployment, Event, Machine, TrainingJob
+from deployments.models import Artifact, Checkpoint, Event, Machine, TrainingJob
 
 JOB_ID = id_parameter("job_id")
 
@@ -124,7 +124,7 @@ class StopView(APIView):
     )
     def post(self, request: Request, job_id: str) -> Response:
         """Ask for the end of the job's newest deployment; asking again is harmless."""
-        return stop(request, _newest(request, job_id))
+        return stop(request, newest_deployment(request, job_id))
 
 
 class SaveView(APIView):
@@ -137,16 +137,7 @@ class SaveView(APIView):
     )
     def post(self, request: Request, job_id: str) -> Response:
         """Ask for a checkpoint at the next step; asking again is harmless."""
-        newest = _newest(request, job_id)
+        newest = newest_deployment(request, job_id)
         asked = services.save_now(newest, requested_by=caller(request))
         (line,) = overview.deployment_lines([asked], now=database_now())
         return Response(DeploymentAnswer(line, context={"request": request}).data, status=202)
-
-
-def _newest(request: Request, job_id: str) -> Deployment:
-    """Return the newest deployment of the caller's job; ConflictError where there is none."""
-    job = own_job(request, job_id)
-    newest = overview.deployments_of(caller(request)).filter(job=job).first()
-    if newest is None:
-        raise ConflictError("This job was never deployed.", remedy="Deploy it first.")
-    return newest

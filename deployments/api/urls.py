@@ -10,6 +10,7 @@ from deployments.api import (
     configs,
     deploying,
     estimates,
+    exports,
     jobs,
     machine,
     offers,
@@ -37,6 +38,7 @@ urlpatterns = [
         machine.DatasetTokenView.as_view(),
         name="dataset-token",
     ),
+    path("training/jobs/<str:job_id>/bundle", exports.BundleView.as_view(), name="bundle"),
     path("training/jobs/<str:job_id>/save", jobs.SaveView.as_view(), name="save"),
     path("training/jobs/<str:job_id>/stop", jobs.StopView.as_view(), name="stop"),
     path(

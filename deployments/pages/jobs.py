@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from core.lookups import get_owned
-from deployments.handing_out import artifact_response
+from deployments.handing_out import artifact_response, bundle_response
 from deployments.models import Artifact
 from deployments.pages import job_page
 from deployments.pages.answers import member, page
@@ -65,6 +65,16 @@ def take(request: HttpRequest, job_id: UUID, artifact_id: UUID) -> HttpResponse:
     artifact = get_owned(mine, member(request), artifact_id, owner="job__user")
     # The stubs' two kinds of answer share no base.
     return artifact_response(request, artifact)  # type: ignore[return-value]
+
+
+@page
+@require_safe
+def bundle(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Hand out what repeats the run elsewhere; ``data=false`` leaves the training data out."""
+    shown = job_page.find(member(request), job_id)
+    with_data = request.GET.get("data") != "false"
+    # The stubs' two kinds of answer share no base.
+    return bundle_response(shown.deployment, with_data=with_data)  # type: ignore[return-value]
 
 
 @page

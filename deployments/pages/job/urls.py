@@ -19,6 +19,7 @@ urlpatterns = [
     path("events/", jobs.events, name="job-events"),
     path("checkpoints/", jobs.checkpoints, name="job-checkpoints"),
     path("files/", jobs.files, name="job-files"),
+    path("bundle.tar.gz", jobs.bundle, name="job-bundle"),
     path("files/use/", jobs.use, name="job-use"),
     path("files/<uuid:artifact_id>/", jobs.take, name="job-take"),
     path("config/", config.config, name="job-config"),

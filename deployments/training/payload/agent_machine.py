@@ -147,7 +147,8 @@ def _cpu_times() -> tuple[float, float]:
 def check_machine(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the environment as far as it shows without torch; raises RunFailedError (F31, F32)."""
     expected = job.get("expected") or {}
-    stand_in = is_stand_in()
+    # ``on_cpu`` is said by who repeats a run, never by Slipway.
+    stand_in = is_stand_in() or job.get("on_cpu") is True
     cards, complaint = gpus()
     if stand_in and not job.get("allow_cpu"):
         raise RunFailedError(

@@ -31,7 +31,17 @@ from tests.deployments.api.calls import Caller
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("cloud")]
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-JOB_ROUTES = ("job", "metrics", "events", "logs", "checkpoints", "artifacts", "save", "stop")
+JOB_ROUTES = (
+    "job",
+    "metrics",
+    "events",
+    "logs",
+    "checkpoints",
+    "artifacts",
+    "bundle",
+    "save",
+    "stop",
+)
 # For machines alone, whoever asks else (test_machine.py): the same 401 for every id.
 FOR_MACHINES = {("events", "POST")}
 LISTS = ("training/configs", "training/deploy", "training/jobs")

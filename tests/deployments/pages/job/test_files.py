@@ -1,5 +1,8 @@
 """What of a run is home, with its sha256, and how it is used."""
 
+import io
+import tarfile
+
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -30,6 +33,21 @@ def test_everything_else_can_be_taken_too(user: User, reader: Client) -> None:
 
     for name in ("logs.txt", "config.json", "cost.csv", "charts/loss.csv"):
         assert f'href="/jobs/{deployment.job_id}/{name}"' in page
+
+
+def test_what_repeats_the_run_can_be_taken_with_the_data_and_without(
+    user: User, reader: Client
+) -> None:
+    deployment = scenes.ended(user)
+    address = f"/jobs/{deployment.job_id}/bundle.tar.gz"
+
+    page = shown(reader, deployment, "files/")
+
+    for wanted, has_data in ((address, True), (f"{address}?data=false", False)):
+        assert f'href="{wanted}"' in page
+        with tarfile.open(fileobj=io.BytesIO(reader.get(wanted).getvalue())) as bundle:
+            names = bundle.getnames()
+        assert any(name.endswith("/data/dataset.jsonl") for name in names) is has_data
 
 
 def test_before_anything_is_home_it_says_when_it_comes(user: User, reader: Client) -> None:
