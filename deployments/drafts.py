@@ -115,22 +115,29 @@ def method_of(draft: Draft) -> str:
 
 def preset_values(draft: Draft) -> dict[str, Any]:
     """Return every setting as the draft's preset has it: the defaults where it says nothing."""
-    defaults = {name: setting.default for name, setting in recipes.HYPERPARAMETERS.items()}
-    return defaults | _preset(draft)
+    return recipes.defaults_of(method_of(draft)) | _preset(draft)
 
 
 def hyperparameters(draft: Draft) -> dict[str, Any]:
     """Return the preset's values with what was changed over them; the defaults fill the rest."""
-    return {**_preset(draft), **draft.values.get("hyperparameters", {})}
+    return {**_preset(draft), **own_settings(draft)}
 
 
 def settings_of(draft: Draft) -> dict[str, Any]:
     """Return every setting as it would be trained with, whether it may be so or not."""
-    return {**preset_values(draft), **draft.values.get("hyperparameters", {})}
+    return {**preset_values(draft), **own_settings(draft)}
+
+
+def own_settings(draft: Draft) -> dict[str, Any]:
+    """Return what was changed, without what was changed for a method that is no longer chosen."""
+    kept = recipes.settings_of(method_of(draft))
+    own: dict[str, Any] = draft.values.get("hyperparameters", {})
+    return {n: v for n, v in own.items() if n in kept or n not in recipes.HYPERPARAMETERS}
 
 
 def _preset(draft: Draft) -> dict[str, Any]:
-    return dict(recipes.PRESETS.get(str(draft.values.get("preset", DEFAULT_PRESET)), {}))
+    chosen = str(draft.values.get("preset", DEFAULT_PRESET))
+    return dict(recipes.presets(method_of(draft)).get(chosen, {}))
 
 
 def recipe(draft: Draft) -> dict[str, Any]:
@@ -201,8 +208,13 @@ def model_gaps(model: str) -> list[Gap]:
 def _training(draft: Draft) -> list[Gap]:
     if "preset" not in draft.values:
         return [Gap("training", "No settings are chosen yet.", "Choose a preset.")]
-    return _refused("training", lambda: recipes.check_settings(hyperparameters(draft))) + _refused(
-        "training", lambda: recipes.check_evaluation(draft.values.get("eval", {}))
+    return _refused(
+        "training",
+        lambda: recipes.check_settings(
+            hyperparameters(draft),
+            method=method_of(draft),
+            evaluation=draft.values.get("eval", {}),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInputError
 from deployments import recipes
+from deployments.recipe_values import fill
 from deployments.recipes import EVAL, HYPERPARAMETERS
 
 
@@ -41,7 +42,7 @@ def refusal_of(**given_: Any) -> InvalidInputError:
 def test_a_frozen_recipe_has_every_setting_filled_in() -> None:
     recipe = freeze(hyperparameters={"lora_r": 32}, evaluation={"share": 0.2})
 
-    assert recipe["hyperparameters"].keys() == HYPERPARAMETERS.keys()
+    assert recipe["hyperparameters"].keys() == HYPERPARAMETERS.keys() - {"beta"}
     assert recipe["hyperparameters"]["lora_r"] == 32
     assert recipe["hyperparameters"]["learning_rate"] == 2e-4
     assert recipe["eval"] == {"share": 0.2, "steps": None, "samples": 3}
@@ -66,7 +67,7 @@ def test_an_unknown_setting_is_refused_by_name(group: str, param: str) -> None:
 def test_an_unknown_method_is_refused_with_those_there_are() -> None:
     refusal = refusal_of(method="grpo")
 
-    assert (refusal.param, refusal.remedy) == ("method", "Choose one of: sft.")
+    assert (refusal.param, refusal.remedy) == ("method", "Choose one of: sft, dpo, orpo.")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,80 @@ anything = st.recursive(
 def test_whatever_is_given_is_taken_or_refused_with_a_remedy(name: str, value: object) -> None:
     allowed = HYPERPARAMETERS[name].check(value)
 
+    method = (HYPERPARAMETERS[name].methods or ("sft",))[0]
+
     if allowed is None:
-        assert freeze(hyperparameters={name: value})["hyperparameters"][name] == value
+        assert (
+            fill(HYPERPARAMETERS, {name: value}, param="hyperparameters", method=method)[name]
+            == value
+        )
     else:
-        assert allowed in refusal_of(hyperparameters={name: value}).remedy
+        assert allowed in refusal_of(method=method, hyperparameters={name: value}).remedy
+
+
+@pytest.mark.parametrize("method", recipes.METHODS)
+def test_each_method_has_defaults_of_its_own_that_are_allowed(method: str) -> None:
+    recipe = freeze(method=method)
+
+    rates = {"sft": 2e-4, "dpo": 2e-5, "orpo": 5e-5}
+    assert recipe["hyperparameters"] == recipes.defaults_of(method)
+    assert recipe["hyperparameters"]["learning_rate"] == rates[method]
+    assert ("beta" in recipe["hyperparameters"]) == (method != "sft")
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value", "way_out"),
+    [
+        ("dpo", "packing", True, "choose the method sft"),
+        ("orpo", "packing", False, "choose the method sft"),
+        ("dpo", "assistant_only_loss", True, "choose the method sft"),
+        ("orpo", "completion_only_loss", True, "choose the method sft"),
+        ("sft", "beta", 0.1, "choose the method dpo or orpo"),
+    ],
+)
+def test_a_setting_of_another_method_is_refused_with_the_methods_that_have_it(
+    method: str, name: str, value: object, way_out: str
+) -> None:
+    refusal = refusal_of(method=method, hyperparameters={name: value})
+
+    assert refusal.param == f"hyperparameters.{name}"
+    assert way_out in refusal.remedy
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "evaluation", "param", "way_out"),
+    [
+        ({"early_stopping_patience": 2}, {"share": 0}, "early_stopping_patience", "eval.share"),
+        ({"load_best_model_at_end": True}, {"share": 0}, "load_best_model_at_end", "eval.share"),
+        ({"early_stopping_patience": 2}, {}, "load_best_model_at_end", "to true"),
+        ({"early_stopping_threshold": 0.1}, {}, "early_stopping_threshold", "from 1 to 1000"),
+        (
+            {"load_best_model_at_end": True, "save_steps": 10},
+            {"steps": 4},
+            "save_steps",
+            "Give save_steps 8 or 12",
+        ),
+        ({"load_best_model_at_end": True, "save_steps": 10}, {}, "save_steps", "eval.steps 10"),
+    ],
+)
+def test_settings_that_contradict_one_another_are_refused_with_the_way_out(
+    given_settings: dict[str, object], evaluation: dict[str, object], param: str, way_out: str
+) -> None:
+    refusal = refusal_of(hyperparameters=given_settings, evaluation=evaluation)
+
+    assert refusal.param == f"hyperparameters.{param}"
+    assert way_out in refusal.remedy
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "evaluation"),
+    [
+        ({"load_best_model_at_end": True, "save_steps": 8}, {"steps": 4}),
+        ({"load_best_model_at_end": True}, {"steps": 4}),
+        ({"load_best_model_at_end": True, "early_stopping_patience": 3}, {}),
+    ],
+)
+def test_keeping_the_best_is_taken_where_the_best_is_saved(
+    given_settings: dict[str, object], evaluation: dict[str, object]
+) -> None:
+    check(hyperparameters=given_settings, evaluation=evaluation)

@@ -14,7 +14,7 @@ from deployments.pages.answers import member, page
 from deployments.pages.job import frame
 from deployments.pages.job.downloads import download
 from deployments.pages.job_page import JobPage
-from deployments.recipes import Setting
+from deployments.recipe_values import Setting
 from deployments.templatetags.wording import plain, rate, size, usd
 
 MOST_TOLD = 60
@@ -102,15 +102,14 @@ def _settings(
     known: Mapping[str, Setting], recipe: Mapping[str, Any], part: str
 ) -> tuple[Value, ...]:
     """Return the settings of a part, in the order of the recipe's definition."""
-    given = recipe.get(part) or {}
+    given, method = recipe.get(part) or {}, str(recipe.get("method", ""))
+    usual = {name: setting.default_for(method) for name, setting in known.items()}
     names = [*[name for name in known if name in given], *[n for n in given if n not in known]]
     return tuple(
         Value(
             name,
             _worded(given[name]),
-            _worded(known[name].default)
-            if name in known and given[name] != known[name].default
-            else "",
+            _worded(usual[name]) if name in usual and given[name] != usual[name] else "",
         )
         for name in names
     )

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from deployments import drafts, recipes
+from deployments import drafts
 from deployments.models import Draft
 from deployments.pages.answers import page
 from deployments.pages.wizard import frame
@@ -86,18 +86,17 @@ def step(request: HttpRequest, draft_id: UUID) -> HttpResponse:
 def cards(draft: Draft, chosen: str) -> tuple[MethodCard, ...]:
     """Return all methods, with the reason where this version or the data cannot serve one."""
     return tuple(
-        MethodCard(words, is_chosen=words.name == chosen, reason=_reason(draft, words.name))
+        MethodCard(words, is_chosen=words.name == chosen, reason=_reason(draft, words))
         for words in METHODS
     )
 
 
-def _reason(draft: Draft, method: str) -> str:
-    gaps = drafts.method_gaps(draft, method)
-    if not gaps:
-        return ""
-    if method not in recipes.METHODS:
-        return f"Not in this version: it trains by {', '.join(recipes.METHODS).upper()}."
-    return f"{gaps[0].message} {gaps[0].remedy}"
+def _reason(draft: Draft, words: MethodWords) -> str:
+    gaps = drafts.method_gaps(draft, words.name)
+    dataset = draft.dataset
+    if gaps and dataset is not None and dataset.is_ready and words.name not in dataset.methods:
+        return f"Your data cannot serve it. It needs {words.needs[0].lower()}{words.needs[1:]}"
+    return f"{gaps[0].message} {gaps[0].remedy}" if gaps else ""
 
 
 def _show(request: HttpRequest, draft: Draft, chosen: str, *, error: str = "") -> HttpResponse:

@@ -147,11 +147,16 @@ def _data(draft: Draft) -> Line:
 
 
 def _method(draft: Draft) -> Line:
-    method = drafts.method_of(draft)
+    method, settings = drafts.method_of(draft), drafts.settings_of(draft)
+    title = METHOD_WORDS.get(method, method.upper())
+    if method in recipes.PREFERENCE:
+        return Line(
+            "Method", title, f"Preferences weigh {plain(settings['beta'])} (beta)", "method"
+        )
     chat = draft.dataset is not None and draft.dataset.format == Dataset.Format.CHAT
-    answers_only = not chat or drafts.settings_of(draft)["assistant_only_loss"]
-    details = "Loss on the answers only" if answers_only else "Loss on every word, questions too"
-    return Line("Method", METHOD_WORDS.get(method, method.upper()), details, "method")
+    only = settings["assistant_only_loss" if chat else "completion_only_loss"]
+    details = "Loss on the answers only" if only else "Loss on every word, questions too"
+    return Line("Method", title, details, "method")
 
 
 def _model(draft: Draft) -> Line:
@@ -212,14 +217,12 @@ def _length(draft: Draft, given: Mapping[str, Any]) -> str:
 
 def _changes(draft: Draft, preset: str) -> list[str]:
     """Return max length 1,024, preset 2,048 for each value that differs."""
-    if preset not in recipes.PRESETS:
+    if preset == recipes.OWN_PRESET:
         return []
-    usual = {name: setting.default for name, setting in recipes.HYPERPARAMETERS.items()}
-    usual |= recipes.PRESETS[preset]
-    own: Mapping[str, Any] = draft.values.get("hyperparameters", {})
+    usual = drafts.preset_values(draft)
     return [
         f"{_setting(name)} {_value(value)}, preset {_value(usual.get(name))}"
-        for name, value in own.items()
+        for name, value in drafts.own_settings(draft).items()
         if value != usual.get(name)
     ]
 

@@ -1,12 +1,15 @@
 """The form of the training settings: its fields and limits follow deployments/recipes.py."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
+from core.errors import InvalidInputError
 from deployments import recipes
 from deployments.pages.forms import PlainForm
-from deployments.pages.wizard.settings_words import ADVANCED, EVAL_STEPS, SIMPLE
+from deployments.pages.wizard.settings_words import EVAL_STEPS, words_of
+from deployments.recipe_values import ALL_LINEAR, Setting
 from deployments.templatetags.wording import plain
 
 MODULES = "target_modules"
@@ -14,14 +17,19 @@ SCHEDULER = "lr_scheduler_type"
 
 
 class SettingsForm(PlainForm):
-    """One field for each setting of a recipe."""
+    """One field for each setting that a method has; ``evaluation`` is what is set elsewhere."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, method: str, *args: Any, evaluation: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        for words in (*SIMPLE, *ADVANCED):
-            self.fields[words.name] = field_of(words.name, words.label)
+        self.method = method
+        self.evaluation = evaluation or {}
+        self.known = recipes.settings_of(method)
+        for words in words_of(method):
+            self.fields[words.name] = field_of(words.name, words.label, self.known[words.name])
         self.fields[EVAL_STEPS.name] = _number(forms.IntegerField, EVAL_STEPS.label, required=False)
-        for words in (*SIMPLE, *ADVANCED, EVAL_STEPS):
+        for words in (*words_of(method), EVAL_STEPS):
             # The browser reads it out with the field.
             self.fields[words.name].help_text = words.sentence
 
@@ -31,26 +39,31 @@ class SettingsForm(PlainForm):
         if MODULES in given:
             given[MODULES] = _modules(given[MODULES])
         for name, value in list(given.items()):
-            setting = recipes.EVAL["steps"] if name == EVAL_STEPS.name else settings()[name]
+            setting = recipes.EVAL["steps"] if name == EVAL_STEPS.name else self.known[name]
             allowed = setting.check(value)
             if allowed is not None:
-                usual = typed(setting.default)
+                usual = typed(setting.default_for(self.method))
                 self.add_error(name, f"Give {allowed}; the default is {_default(usual)}.")
+        if not self.errors:
+            self._check_together(given)
         return given
+
+    def _check_together(self, given: dict[str, Any]) -> None:
+        evaluation = {**self.evaluation, "steps": given[EVAL_STEPS.name]}
+        settings = {name: given[name] for name in self.known}
+        try:
+            recipes.check_settings(settings, method=self.method, evaluation=evaluation)
+        except InvalidInputError as error:
+            self.refuse((error.param or "").rpartition(".")[2] or None, error)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings typed, of a valid form."""
-        return {name: self.cleaned_data[name] for name in settings()}
+        return {name: self.cleaned_data[name] for name in self.known}
 
 
-def settings() -> dict[str, recipes.Setting]:
-    """Return the settings there are fields for."""
-    return {words.name: recipes.HYPERPARAMETERS[words.name] for words in (*SIMPLE, *ADVANCED)}
-
-
-def field_of(name: str, label: str) -> forms.Field:
+def field_of(name: str, label: str, setting: Setting) -> forms.Field:
     """Return the field of one setting, of the kind of its default."""
-    default = recipes.HYPERPARAMETERS[name].default
+    default = setting.default
     if isinstance(default, bool):
         widget = forms.CheckboxInput(attrs={"class": "form-check-input"})
         return forms.BooleanField(label=label, required=False, widget=widget)
@@ -84,7 +97,7 @@ def _number(kind: type[forms.IntegerField], label: str, *, required: bool) -> fo
 
 def _modules(text: str) -> object:
     names = [name.strip() for name in text.split(",")]
-    return text.strip() if names == [recipes.ALL_LINEAR] else names
+    return text.strip() if names == [ALL_LINEAR] else names
 
 
 def _default(usual: object) -> str:

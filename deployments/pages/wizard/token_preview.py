@@ -46,8 +46,9 @@ def of(draft: Draft, *, asked: str) -> Preview | None:
     number = int(asked) if asked in {str(n) for n in range(1, len(rows) + 1)} else 1
     settings = drafts.settings_of(draft)
     texts = formats.texts_of(rows[number - 1])
-    # Prompt and completion are told apart whatever the setting says.
-    all_learnt = "messages" in rows[number - 1] and not settings["assistant_only_loss"]
+    by_messages = "messages" in rows[number - 1]
+    only = settings.get("assistant_only_loss" if by_messages else "completion_only_loss", True)
+    all_learnt = not only
     pieces, learnt, left = [], 0, int(settings["max_length"])
     total = 0
     for who, text in texts:

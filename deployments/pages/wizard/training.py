@@ -14,7 +14,7 @@ from deployments.models import Draft
 from deployments.pages.answers import page
 from deployments.pages.wizard import frame, likely, summary, token_preview
 from deployments.pages.wizard.settings_form import SettingsForm, typed
-from deployments.pages.wizard.settings_words import ADVANCED, EVAL_STEPS, SIMPLE, SettingWords
+from deployments.pages.wizard.settings_words import EVAL_STEPS, SettingWords, advanced, simple
 from deployments.pages.wizard.summary import Summary
 from deployments.templatetags.wording import count, counted, plain
 
@@ -62,13 +62,14 @@ class Arithmetic:
 def step(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     """Show the step; on POST keep the settings and move on, or take a preset, or reset one."""
     draft = frame.own_draft(request, draft_id)
+    method = drafts.method_of(draft)
     if request.method != "POST":
-        return _show(request, draft, SettingsForm(initial=first_values(draft)))
+        return _show(request, draft, SettingsForm(method, initial=first_values(draft)))
     chosen = request.POST.get(PRESET)
-    if chosen in recipes.PRESETS:
+    if chosen in recipes.presets(method):
         draft = drafts.change(draft, {"preset": chosen, "hyperparameters": {}})
         return frame.redirected(draft, STEP)
-    form = SettingsForm(_with_reset(draft, request))
+    form = SettingsForm(method, _with_reset(draft, request), evaluation=draft.values.get("eval"))
     if form.is_valid():
         draft = drafts.change(draft, _kept(draft, form))
         stays = RESET in request.POST
@@ -96,7 +97,7 @@ def preset_cards(draft: Draft) -> tuple[PresetCard, ...]:
             figures=_figures(values),
             is_chosen=name == chosen,
         )
-        for name, values in recipes.PRESETS.items()
+        for name, values in recipes.presets(drafts.method_of(draft)).items()
     ]
     return tuple(cards)
 
@@ -179,17 +180,18 @@ def _kept(draft: Draft, form: SettingsForm) -> dict[str, Any]:
 
 
 def _show(request: HttpRequest, draft: Draft, form: SettingsForm) -> HttpResponse:
-    advanced = [*_rows(draft, form, ADVANCED), *_rows(draft, form, (EVAL_STEPS,))]
-    changed = [row for row in advanced if row.is_changed]
+    method = drafts.method_of(draft)
+    more = _rows(draft, form, (*advanced(method), EVAL_STEPS))
+    changed = [row for row in more if row.is_changed]
     context = {
         "form": form,
         "presets": preset_cards(draft),
         "preset": summary.PRESET_WORDS[preset_of(draft)],
         "is_copy": preset_of(draft) == recipes.OWN_PRESET,
-        "simple": _rows(draft, form, SIMPLE),
-        "advanced": advanced,
+        "simple": _rows(draft, form, simple(method)),
+        "advanced": more,
         "changed": len(changed),
-        "is_open": any(row.field.errors for row in advanced) or bool(changed),
+        "is_open": any(row.field.errors for row in more) or bool(changed),
         "arithmetic": arithmetic(draft),
         "preview": token_preview.of(draft, asked=request.GET.get("row", "")),
         "summary": _summary(draft),

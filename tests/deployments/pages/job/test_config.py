@@ -11,7 +11,7 @@ from tests.deployments.pages.job.reading import address, read, shown
 def test_every_setting_of_the_recipe_is_shown(user: User, reader: Client) -> None:
     page = read(reader, scenes.training(user), "config/")
 
-    for name in (*recipes.HYPERPARAMETERS, *recipes.EVAL):
+    for name in (*recipes.settings_of("sft"), *recipes.EVAL):
         assert name in page
 
 

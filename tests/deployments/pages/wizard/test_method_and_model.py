@@ -42,7 +42,7 @@ def kept(draft: Draft) -> object:
     return draft.values.get("base_model")
 
 
-def test_preference_methods_stay_visible_and_greyed_with_the_reason(
+def test_methods_that_the_data_cannot_serve_stay_visible_and_greyed_with_the_reason(
     reader: Client, draft: Draft
 ) -> None:
     page = reader.get(f"/new/{draft.pk}/method/").content.decode()
@@ -50,7 +50,23 @@ def test_preference_methods_stay_visible_and_greyed_with_the_reason(
     assert re.search(r'id="method-sft"\s+value="sft"\s+checked', page)
     for method in ("dpo", "orpo"):
         assert re.search(rf'value="{method}"\s+disabled', page)
-    assert "Not in this version: it trains by SFT." in page
+    assert "Your data cannot serve it. It needs rows with a prompt, a chosen and" in page
+
+
+def test_preference_data_opens_the_preference_methods_and_closes_the_other(
+    reader: Client, draft: Draft
+) -> None:
+    assert draft.dataset is not None
+    draft.dataset.methods = ["dpo", "orpo"]
+    draft.dataset.save()
+
+    page = reader.get(f"/new/{draft.pk}/method/").content.decode()
+    reader.post(f"/new/{draft.pk}/method/", {"method": "dpo"})
+
+    assert re.search(r'value="sft"\s+disabled', page)
+    assert not re.search(r'value="(dpo|orpo)"\s+disabled', page)
+    draft.refresh_from_db()
+    assert draft.values["method"] == "dpo"
 
 
 def test_a_method_is_kept_and_leads_on(reader: Client, draft: Draft) -> None:
@@ -61,14 +77,21 @@ def test_a_method_is_kept_and_leads_on(reader: Client, draft: Draft) -> None:
     assert response["Location"] == f"/new/{draft.pk}/model/"
 
 
-@pytest.mark.parametrize("method", ["dpo", "", "magic"])
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("dpo", "cannot serve the method dpo. It serves: sft."),
+        ("", "is not available. Choose one of: sft, dpo, orpo."),
+        ("magic", "is not available. Choose one of: sft, dpo, orpo."),
+    ],
+)
 def test_a_method_that_cannot_be_trained_is_refused_as_the_api_does(
-    reader: Client, draft: Draft, method: str
+    reader: Client, draft: Draft, method: str, told: str
 ) -> None:
     response = reader.post(f"/new/{draft.pk}/method/", {"method": method})
 
     assert response.status_code == 200
-    assert "is not available. Choose one of: sft." in response.content.decode()
+    assert told in response.content.decode()
     draft.refresh_from_db()
     assert "method" not in draft.values
 

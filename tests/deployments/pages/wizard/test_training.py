@@ -33,9 +33,10 @@ def test_every_setting_of_a_recipe_has_its_words() -> None:
     assert {words.name for words in (*SIMPLE, *ADVANCED)} == set(recipes.HYPERPARAMETERS)
 
 
-def test_every_preset_is_a_recipe_that_can_be_trained() -> None:
-    for values in recipes.PRESETS.values():
-        recipes.check_settings(values)
+@pytest.mark.parametrize("method", recipes.METHODS)
+def test_every_preset_is_a_recipe_that_can_be_trained(method: str) -> None:
+    for values in recipes.presets(method).values():
+        recipes.check_settings(values, method=method)
         assert values["lora_alpha"] == 2 * int(str(values["lora_r"]))
 
 
@@ -85,7 +86,7 @@ def test_what_differs_from_the_preset_is_kept_marked_and_can_be_reset(
     assert draft.values["eval"]["steps"] == 7
     assert "changed Reset Max length, in tokens to 2048" in page
     assert "changed Reset Gradient checkpointing to ticked" in page
-    assert "14 more settings, 2 changed" in page
+    assert "21 more settings, 2 changed" in page
 
     reader.post(url(draft), given | {"reset": "max_length"})
     assert changed(draft) == {"gradient_checkpointing": False}
@@ -129,6 +130,32 @@ def test_an_error_in_a_folded_setting_opens_the_fold(reader: Client, draft: Draf
     page = reader.post(url(draft), settings_of(lora_r="0")).content.decode()
 
     assert re.search(r'<details class="more setting-more"\s+open', page)
+
+
+def test_settings_that_contradict_one_another_are_told_beside_the_field(
+    reader: Client, draft: Draft
+) -> None:
+    response = reader.post(url(draft), settings_of(early_stopping_patience="3"))
+
+    page = response.content.decode()
+    error = re.search(r'id="id_load_best_model_at_end_error"[^>]*>(.*?)</span>', page, re.DOTALL)
+    assert error is not None
+    assert "leave early_stopping_patience out" in error[1]
+    assert changed(draft) is None
+
+
+def test_preference_methods_have_their_own_fields_and_usual_values(
+    reader: Client, draft: Draft
+) -> None:
+    drafts.change(draft, {"method": "dpo", "hyperparameters": {"packing": True}})
+
+    page = reader.get(url(draft)).content.decode()
+
+    assert 'name="beta" value="0.1"' in page
+    assert 'name="packing"' not in page
+    assert 'name="learning_rate" value="2e-5"' in page
+    assert "5e-6 to 5e-5" in page
+    assert "1 row at once × 16 batches = 16 rows a step." in words(page)  # noqa: RUF001
 
 
 def test_layers_can_be_named(reader: Client, draft: Draft) -> None:

@@ -27,9 +27,13 @@ SETTINGS = {
     "max_steps": "",
     "seed": "42",
     "assistant_only_loss": "on",
+    "completion_only_loss": "on",
     "gradient_checkpointing": "on",
     "logging_steps": "1",
     "save_steps": "",
+    "save_total_limit": "2",
+    "early_stopping_patience": "",
+    "early_stopping_threshold": "0.001",
     "eval_steps": "",
 }
 
