@@ -30,7 +30,7 @@ from deployments.pages.job import (
     remedies,
     tabs,
 )
-from deployments.pages.job.checkpoints import CheckpointLine, checkpoint_lines
+from deployments.pages.job.checkpoints import KEPT_ON_MACHINE, CheckpointLine, checkpoint_lines
 from deployments.pages.job.cost_by_phase import CostByPhase
 from deployments.pages.job.end_card import End, end_card
 from deployments.pages.job.figures import Figure
@@ -283,6 +283,7 @@ class JobPage:
             eval_losses=losses[EVAL_LOSS],
             train_losses=losses[TRAIN_LOSS],
             epochs_a_step=self._epochs_a_step,
+            kept=int(self.job.config["hyperparameters"].get("save_total_limit", KEPT_ON_MACHINE)),
         )
 
     @cached_property

@@ -13,7 +13,7 @@ from uuid import UUID
 from deployments.models import Artifact, Checkpoint
 
 WEIGHTS = "adapter_model.safetensors"
-# The machine keeps so many of them (KEPT in training/payload/checkpoint_files.py).
+# The machine keeps so many of them where a recipe does not say (its save_total_limit).
 KEPT_ON_MACHINE = 2
 HOME, ON_MACHINE, REPLACED, GONE = "home", "on the machine", "replaced", "gone"
 
@@ -49,17 +49,19 @@ def checkpoint_lines(
     eval_losses: Mapping[int, float | None],
     train_losses: Mapping[int, float | None],
     epochs_a_step: float | None,
+    kept: int = KEPT_ON_MACHINE,
 ) -> list[CheckpointLine]:
     """Return a line for each checkpoint, the newest first.
 
-    ``living`` are the machines that may still exist; losses are by step.
+    ``living`` are the machines that may still exist, each with its ``kept`` newest; losses are by
+    step.
     """
     measured = {
         each.step: loss for each in checkpoints if (loss := eval_losses.get(each.step)) is not None
     }
     best = min(measured, key=lambda step: (measured[step], step), default=None)
     home = {digest: artifact for artifact in artifacts for digest in _weights(artifact.files)}
-    newest = _newest_of_each_machine(checkpoints)
+    newest = _newest_of_each_machine(checkpoints, kept=kept)
     lines = []
     for each in sorted(checkpoints, key=lambda one: (one.step, one.at), reverse=True):
         artifact = next((home[d] for d in _weights(each.files) if d in home), None)
@@ -95,11 +97,13 @@ def _where(
     return ON_MACHINE if checkpoint.machine_id in living else GONE
 
 
-def _newest_of_each_machine(checkpoints: Sequence[Checkpoint]) -> dict[UUID, set[int]]:
+def _newest_of_each_machine(
+    checkpoints: Sequence[Checkpoint], *, kept: int
+) -> dict[UUID, set[int]]:
     steps: dict[UUID, list[int]] = {}
     for each in checkpoints:
         steps.setdefault(each.machine_id, []).append(each.step)
-    return {machine: set(sorted(own)[-KEPT_ON_MACHINE:]) for machine, own in steps.items()}
+    return {machine: set(sorted(own)[-kept:]) for machine, own in steps.items()}
 
 
 def _weights(files: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -15,7 +15,6 @@ import adapter_files
 
 UNFINISHED = "unfinished"
 MANIFEST = "manifest.json"
-KEPT = 2
 # Pickles of torch among them: carried as bytes, and read by Trainer with weights_only alone
 # (transformers 5.23, Trainer._load_optimizer_and_scheduler and _load_rng_state).
 SUFFIXES = adapter_files.SAFE_SUFFIXES | {".pt", ".pth"}
@@ -45,9 +44,9 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def prune(output: Path, *, held: Collection[str]) -> None:
-    """Remove all but the newest checkpoints, and those whose names are ``held``."""
-    kept = {folder.name for folder in adapter_files.checkpoints(output)[:KEPT]}
+def prune(output: Path, *, newest: int, held: Collection[str]) -> None:
+    """Remove all but the ``newest`` checkpoints, and those whose names are ``held``."""
+    kept = {folder.name for folder in adapter_files.checkpoints(output)[:newest]}
     for folder in output.glob("checkpoint-*"):
         if folder.name not in kept and folder.name not in held:
             shutil.rmtree(folder, ignore_errors=True)

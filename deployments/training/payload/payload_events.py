@@ -5,6 +5,7 @@ Standard library only. Started by hand, without an agent, they talk to standard 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -16,13 +17,32 @@ from agent_log import finite
 
 
 def tell(kind: str, **fields: Any) -> None:
-    """Tell the agent one thing; numbers that are not finite arrive as null."""
+    """Tell the agent one thing; numbers that are not finite arrive as null.
+
+    Of several processes the first tells, but of a failure each does: it need not be the first's.
+    """
+    if kind != "failure" and os.environ.get("RANK", "0") != "0":
+        return
     line = json.dumps({"kind": kind, **finite(fields)}, allow_nan=False) + "\n"
-    descriptor = os.environ.get("SLIPWAY_EVENTS_FD", "")
-    if descriptor.isdigit():
-        os.write(int(descriptor), line.encode())
-    else:
+    pipe = _pipe()
+    if pipe is None:
         sys.stderr.write(line)
+    else:
+        os.write(pipe, line.encode())
+
+
+@functools.lru_cache(maxsize=None)
+def _pipe() -> int | None:
+    """Return the agent's pipe; None without one.
+
+    torchrun closes it for the processes it starts, but holds it open itself.
+    """
+    descriptor = os.environ.get("SLIPWAY_EVENTS_FD", "")
+    if not descriptor.isdigit():
+        return None
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return os.open(f"/proc/{os.getppid()}/fd/{descriptor}", os.O_WRONLY)
+    return int(descriptor)
 
 
 def say(level: str, text: str) -> None:

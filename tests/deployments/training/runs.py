@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deployments import recipes
 from deployments.training import commands
 from deployments.training.job_file import PAYLOAD_FILES, build_job, run_folder
 from tests.trainer import sample_data, sample_model, trainer_python
@@ -38,6 +39,12 @@ HYPERPARAMETERS: dict[str, object] = {
     "seed": 42,
     "logging_steps": 1,
     "save_steps": None,
+}
+# Of the sample data's files.
+FORMS = {
+    "chat.jsonl": "chat",
+    "prompt-completion.jsonl": "prompt_completion",
+    "preference.jsonl": "preference",
 }
 ROWS = (
     b'{"messages": [{"role": "user", "content": "1 + 1?"},'
@@ -232,6 +239,15 @@ def make_job(rows: bytes = ROWS, **changes: Any) -> dict[str, Any]:
     return {**job, **changes}
 
 
+def use_method(run: Run, method: str, **changes: Any) -> None:
+    """Make the run's recipe one of another method, with its own defaults and these changes."""
+    kept = {
+        name: run.job["recipe"]["hyperparameters"][name] for name in ("max_steps", "max_length")
+    }
+    settings = recipes.defaults_of(method) | kept | changes
+    run.job["recipe"] = {**run.job["recipe"], "method": method, "hyperparameters": settings}
+
+
 @contextmanager
 def fake_machine(home: Path, *, train: str = "", rows: bytes = ROWS) -> Iterator[Run]:
     """Yield a CPU stand-in whose install is instant and whose train.py is the given script."""
@@ -254,7 +270,7 @@ def training_machine(home: Path, *, data: str = "chat.jsonl", rows: int = 400) -
         shutil.copytree(sample_model(), run.folder / "base_model")
         run.write("data/dataset.jsonl", content)
         run.job["limits"]["save_seconds"] = 30
-        run.job["dataset"]["format"] = "chat" if data == "chat.jsonl" else "prompt_completion"
+        run.job["dataset"]["format"] = FORMS[data]
         yield run
 
 

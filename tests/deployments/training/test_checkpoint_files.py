@@ -79,7 +79,7 @@ def test_the_newest_are_kept_and_those_that_are_being_brought_home(tmp_path: Pat
     for step in (5, 10, 15, 100):
         finished(tmp_path, step)
 
-    checkpoint_files.prune(tmp_path, held=["checkpoint-5", "../checkpoint-10", ""])
+    checkpoint_files.prune(tmp_path, newest=2, held=["checkpoint-5", "../checkpoint-10", ""])
 
     left = sorted(path.name for path in tmp_path.glob("checkpoint-*"))
     assert left == ["checkpoint-100", "checkpoint-15", "checkpoint-5"]

@@ -9,10 +9,24 @@ import pytest
 
 import train_checks
 from agent_failures import RunFailedError
+from deployments import recipes
 from tests.deployments.training.runs import HYPERPARAMETERS, make_job
 
 CHAT_ROW = {
     "messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
+}
+
+PAIR = {"prompt": "a", "chosen": "b", "rejected": "c"}
+CHAT_PAIR = {
+    "prompt": [{"role": "user", "content": "1 + 1?"}],
+    "chosen": [{"role": "assistant", "content": "2"}],
+    "rejected": [{"role": "assistant", "content": "3"}],
+}
+GOOD: dict[str, object] = {
+    "chat": CHAT_ROW,
+    "prompt_completion": {"prompt": "a", "completion": "b"},
+    "text": {"text": "a"},
+    "preference": PAIR,
 }
 
 
@@ -62,11 +76,44 @@ def test_a_missing_setting_is_named() -> None:
         train_checks.hyperparameters(made)
 
 
-def test_another_method_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("method", "form", "told"),
+    [
+        ("grpo", "chat", "'grpo' is not known"),
+        ("dpo", "chat", "dpo cannot be trained on data of the form chat"),
+        ("sft", "preference", "sft cannot be trained on data of the form preference"),
+    ],
+)
+def test_a_method_that_is_unknown_or_not_the_datas_is_refused(
+    method: str, form: str, told: str
+) -> None:
     made = job()
-    made["recipe"]["method"] = "dpo"
+    made["recipe"]["method"] = method
+    made["dataset"]["format"] = form
 
-    with pytest.raises(RunFailedError, match="dpo"):
+    with pytest.raises(RunFailedError, match=told):
+        train_checks.hyperparameters(made)
+
+
+@pytest.mark.parametrize("method", recipes.METHODS)
+def test_what_the_control_plane_freezes_is_taken_on_the_machine(method: str) -> None:
+    made = make_job()
+    made["recipe"].update(method=method, hyperparameters=recipes.defaults_of(method))
+    made["dataset"]["format"] = "chat" if method == "sft" else "preference"
+
+    settings = train_checks.hyperparameters(made)
+
+    assert settings.items() >= recipes.defaults_of(method).items()
+
+
+def test_packing_pairs_is_refused() -> None:
+    """Trap 7.8: packing is for SFT alone."""
+    made = make_job()
+    made["recipe"].update(method="dpo", hyperparameters=recipes.defaults_of("dpo"))
+    made["recipe"]["hyperparameters"]["packing"] = True
+    made["dataset"]["format"] = "preference"
+
+    with pytest.raises(RunFailedError, match="packing"):
         train_checks.hyperparameters(made)
 
 
@@ -88,18 +135,113 @@ def test_rows_are_read_without_what_training_does_not_use(tmp_path: Path) -> Non
         (CHAT_ROW, "prompt_completion"),
         ({"prompt": "a", "completion": ""}, "prompt_completion"),
         ({"prompt": None, "completion": "b"}, "prompt_completion"),
+        ({"text": ""}, "text"),
+        ({"text": None}, "text"),
+        ({**PAIR, "rejected": ""}, "preference"),
+        ({**PAIR, "rejected": None}, "preference"),
+        ({**PAIR, "rejected": [{"role": "assistant", "content": "c"}]}, "preference"),
+        ({**CHAT_PAIR, "chosen": []}, "preference"),
+        ({**CHAT_PAIR, "chosen": [{"role": "user", "content": "c"}]}, "preference"),
+        ({**CHAT_PAIR, "chosen": [{"role": "gpt", "content": "c"}]}, "preference"),
     ],
 )
 def test_a_row_that_cannot_be_trained_on_is_named_by_its_line(
     tmp_path: Path, row: object, form: str
 ) -> None:
-    good = CHAT_ROW if form == "chat" else {"prompt": "a", "completion": "b"}
-    path = write_rows(tmp_path, good, row)
+    path = write_rows(tmp_path, GOOD[form], row)
 
     with pytest.raises(RunFailedError, match="Line 2") as caught:
         train_checks.read_rows(path, form=form)
 
     assert caught.value.code == "E_DATA"
+
+
+@pytest.mark.parametrize(
+    ("rows", "form"),
+    [
+        ([{"text": "a"}], "text"),
+        ([PAIR, CHAT_PAIR], "preference"),
+    ],
+)
+def test_rows_of_every_form_are_read_as_they_are(
+    tmp_path: Path, rows: list[object], form: str
+) -> None:
+    assert train_checks.read_rows(write_rows(tmp_path, *rows), form=form) == rows
+
+
+def test_pairs_that_are_no_choice_are_counted_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Trap 7.5: DPO trains on them without complaint, and learns nothing."""
+    told: list[str] = []
+    monkeypatch.setattr(train_checks, "say", lambda _level, text: told.append(text))
+
+    train_checks.mind_pairs([PAIR, {**PAIR, "rejected": "b"}])
+    train_checks.mind_pairs([PAIR])
+
+    assert told == ["In 1 of 2 rows chosen and rejected are the same: they teach nothing."]
+
+
+def test_the_rows_held_back_are_those_the_job_names() -> None:
+    rows = [{"text": str(number)} for number in range(5)]
+    made = make_job()
+    made["dataset"]["eval_rows"] = [3, 1]
+
+    train, held_back = train_checks.divided(rows, made)
+
+    assert [row["text"] for row in held_back] == ["1", "3"]
+    assert [row["text"] for row in train] == ["0", "2", "4"]
+
+
+@pytest.mark.parametrize("numbers", [[5], [-1], [0, 1, 2, 3, 4]])
+def test_numbers_that_are_no_split_of_the_rows_are_refused(numbers: list[int]) -> None:
+    rows = [{"text": str(number)} for number in range(5)]
+    made = make_job()
+    made["dataset"]["eval_rows"] = numbers
+
+    with pytest.raises(RunFailedError, match="held back"):
+        train_checks.divided(rows, made)
+
+
+@pytest.mark.parametrize(
+    ("at_once", "accumulation", "processes", "shared"),
+    [
+        (2, 8, 1, (2, 8)),
+        (2, 8, 8, (2, 1)),
+        (8, 1, 2, (4, 1)),
+        (4, 3, 2, (3, 2)),
+        (6, 2, 4, (3, 1)),
+        (3, 1, 2, (3, 1)),
+    ],
+)
+def test_a_step_holds_as_many_rows_on_many_cards_wherever_it_can_be_shared(
+    at_once: int, accumulation: int, processes: int, shared: tuple[int, int]
+) -> None:
+    settings = {
+        "per_device_train_batch_size": at_once,
+        "gradient_accumulation_steps": accumulation,
+    }
+
+    assert train_checks.shared_batch(settings, processes=processes) == shared
+
+
+@pytest.mark.parametrize(
+    ("losses", "stops"),
+    [
+        ([], False),
+        ([3.0, 2.0, 1.0], False),
+        ([3.0, 3.0, 3.0], True),
+        ([3.0, 2.995, 2.99], True),
+        ([3.0, 3.1, 2.0], False),
+        ([3.0, 3.1, 3.2], True),
+        ([3.0, float("nan"), float("nan")], True),
+    ],
+)
+def test_a_run_stops_early_when_no_loss_falls_by_the_threshold(
+    losses: list[float], *, stops: bool
+) -> None:
+    """Any improvement, however small, would count without one (training-stack.md section 5)."""
+    assert train_checks.no_longer_better(losses, patience=2, threshold=0.01) is stops
 
 
 def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-import checkpoint_files
+import train_checks
+from deployments import recipes
 from deployments.models import Deployment, Machine
 from deployments.pages.job import checkpoints
 from tests import builders
@@ -51,7 +52,9 @@ def test_a_checkpoint_is_on_its_machine_until_newer_ones_replace_it(
 
 
 def test_the_machine_keeps_as_many_checkpoints_as_we_say() -> None:
-    assert checkpoint_files.KEPT == checkpoints.KEPT_ON_MACHINE
+    usual = recipes.HYPERPARAMETERS["save_total_limit"].default
+
+    assert train_checks.ADDED["save_total_limit"] == checkpoints.KEPT_ON_MACHINE == usual
 
 
 def test_what_was_only_on_a_machine_is_gone_with_it(reader: Client, machine: Machine) -> None:
