@@ -107,6 +107,14 @@ class LengthCounter:
         self._answer_tokens += answer_tokens
         self._longest = max(self._longest, tokens)
 
+    def add_many(self, rows: Mapping[int, int], *, answer_tokens: int) -> None:
+        """Count many rows, given how many there are of each length."""
+        for tokens, count in rows.items():
+            self._rows[tokens // width_of(tokens) * width_of(tokens)] += count
+            self.tokens += tokens * count
+            self._longest = max(self._longest, tokens)
+        self._answer_tokens += answer_tokens
+
     def lengths(self) -> RowLengths:
         """Return what was counted so far."""
         return RowLengths(

@@ -13,26 +13,29 @@ _KEYS = re.compile(
     rb"|AKIA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{35}|secret_[A-Za-z0-9-]+_[A-Za-z0-9]{20,}"
     rb"|-----BEGIN [A-Z ]*PRIVATE KEY-----)"
 )
-_MARKS_WITH_UNDERSCORE = (b"hf_", b"gh", b"_pat_", b"secret_")
-_MARKS_WITH_HYPHEN = (b"sk-", b"BEGIN", b"pat-")
+# Each begins with one byte that most text has little of: searching for those costs almost nothing.
+_HINTS = (
+    re.compile(rb"_[A-Za-z0-9]{20}"),
+    re.compile(
+        rb"-(?:(?<=sk-)[A-Za-z0-9_-]{20}|(?<=pat-)[A-Za-z0-9_-]{20}"
+        rb"|(?<=xox[abprs]-)[A-Za-z0-9-]{20}|----BEGIN)"
+    ),
+    re.compile(rb"A(?:KIA[A-Z0-9]{16}|Iza[A-Za-z0-9_-]{35})"),
+)
 _SHOWN_BYTES = 8
 
 
-def suspected(encoded: bytes) -> bytes | None:
-    """Return what looks like a key in a row, None when nothing does.
+def may_hold_secrets(content: bytes) -> bool:
+    """Say whether a closer look is needed; most text needs none."""
+    return any(hint.search(content) for hint in _HINTS)
 
-    Looking for single bytes first costs almost nothing, and most rows go no further.
-    """
-    if (
-        (b"_" in encoded and any(mark in encoded for mark in _MARKS_WITH_UNDERSCORE))
-        or (b"-" in encoded and any(mark in encoded for mark in _MARKS_WITH_HYPHEN))
-        or b"AKIA" in encoded
-        or b"AIza" in encoded
-        or b"xox" in encoded
-    ):
-        found = _KEYS.search(encoded)
-        return found.group() if found else None
-    return None
+
+def suspected(encoded: bytes) -> bytes | None:
+    """Return what looks like a key in a row, None when nothing does."""
+    if not may_hold_secrets(encoded):
+        return None
+    found = _KEYS.search(encoded)
+    return found.group() if found else None
 
 
 def secrets_suspected(row: Row, key: bytes) -> Finding:

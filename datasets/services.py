@@ -32,6 +32,7 @@ from datasets import formats, forms, storage, validation
 from datasets.in_use import uses_of
 from datasets.lengths import LengthCounter, RowLengths
 from datasets.models import Dataset, DownloadToken
+from datasets.sizes import count_row
 
 TOKEN_LIFETIME = timedelta(hours=2)
 # About a second's reading.
@@ -196,7 +197,7 @@ def row_lengths(dataset: Dataset) -> RowLengths | None:
         counter = LengthCounter()
         with normalised_file(dataset).open(encoding="utf-8") as file:
             for line in file:
-                validation.count_row(counter, json.loads(line))
+                count_row(counter, json.loads(line))
         dataset.row_lengths = counter.lengths().as_json()
         dataset.save(update_fields=["row_lengths"])
     return RowLengths.read(dataset.row_lengths)

@@ -135,7 +135,7 @@ def check_order(turns: list[Turn], field: str, problems: Problems) -> None:
     """Report a conversation in which nobody answers, or whose speakers do not take turns."""
     if not turns:
         return
-    for code in _order_faults(tuple([turn["role"] for turn in turns])):
+    for code in order_faults(tuple([turn["role"] for turn in turns])):
         if code == "no_assistant_message":
             problems.add(
                 code,
@@ -161,7 +161,8 @@ def check_order(turns: list[Turn], field: str, problems: Problems) -> None:
 
 # Conversations differ; the orders of their speakers are few.
 @lru_cache(maxsize=4096)
-def _order_faults(roles: tuple[str, ...]) -> tuple[str, ...]:
+def order_faults(roles: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the codes of what is wrong with the order of a conversation's speakers."""
     if "assistant" not in roles:
         return ("no_assistant_message",)
     found = []

@@ -3,6 +3,7 @@
 No Django here: files in, findings and rows out, so that any worker can do it.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -10,14 +11,18 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from datasets import formats, forms
+from datasets import formats, forms, plain_blocks
 from datasets.findings import Finding, Findings, Severity, excerpt_of
+from datasets.forms import Form
 from datasets.lengths import LengthCounter, RowLengths
 from datasets.normalising import normalised
+from datasets.plain_blocks import Block
 from datasets.problems import NOT_TEXT, Problems, not_text
 from datasets.reading import Report, Row, read_rows
+from datasets.reading.lines import rows_of
 from datasets.reading.whole import DEFAULT_UNPACKED_LIMIT_BYTES
 from datasets.secrets_suspected import secrets_suspected, suspected
+from datasets.sizes import count_row
 
 # One row to train on and one to measure with.
 MIN_ROWS = 2
@@ -25,13 +30,11 @@ FEW_ROWS = 10
 # Repeated rows are looked for among this many, at about 70 bytes of memory each.
 DUPLICATES_AMONG_ROWS = 2_000_000
 _RECOGNISE_AMONG_ROWS = 100
+_BEGIN_BYTES = 4096
 _ROWS_BETWEEN_PROGRESS = 2000
 _WRITTEN_AT_ONCE_BYTES = 256 * 1024
-# A rule of thumb for English and for code; other scripts take more bytes and more tokens alike.
-BYTES_A_TOKEN = 4
-# What a chat template adds around each message.
-TOKENS_A_MESSAGE = 4
-
+# Smaller files are checked before pyarrow is even imported.
+MANY_ROWS_AT_ONCE_FROM_BYTES = 5 * 1000**2
 Write = Callable[[bytes], object]
 
 
@@ -66,12 +69,14 @@ def check(
     write: Write,
     progress: Callable[[int], object] = lambda done: None,
     unpacked_limit: int = DEFAULT_UNPACKED_LIMIT_BYTES,
+    many_at_once_from: int = MANY_ROWS_AT_ONCE_FROM_BYTES,
 ) -> Outcome:
     """Check every row of ``file`` and hand the good ones to ``write``, one encoded line each.
 
     The file is read twice, the first time only as far as a row whose form is known. What was
     written is of use only if the outcome ``is_ready``. ``progress`` is told how many bytes of the
-    file are read, now and then.
+    file are read, now and then. JSON lines of at least ``many_at_once_from`` bytes are first looked
+    at in blocks.
     Raises: InvalidInputError for a mapping that maps nothing.
     """
     findings = Findings()
@@ -85,15 +90,15 @@ def check(
         # What is wrong is reported when the file is read again, as far as it goes.
         form = _recognised(rows(lambda _: None), findings)
     checked = _Checked(findings, write)
-    for number, row in enumerate(rows(findings.add), start=1):
-        if number % _ROWS_BETWEEN_PROGRESS == 0:
+    if form is not None and plain_blocks.may_be_plain(form) and _is_long(file, many_at_once_from):
+        for block in plain_blocks.read_blocks(file, form):
             progress(file.tell())
-        if form is None:
-            continue
-        content = normalised(row, form, findings.add)
-        if content is not None:
-            checked.take(row, content)
-        checked.seen = number
+            checked.take_block(block, form)
+    else:
+        for number, row in enumerate(rows(findings.add), start=1):
+            if number % _ROWS_BETWEEN_PROGRESS == 0:
+                progress(file.tell())
+            checked.look_at(row, form)
     checked.flush()
     checked.judge_number_of_rows()
     return Outcome(
@@ -102,6 +107,15 @@ def check(
         rows=checked.rows,
         lengths=checked.counter.lengths(),
     )
+
+
+def _is_long(file: BinaryIO, least_bytes: int) -> bool:
+    """Say whether a file holds JSON lines, and many; leave it at its beginning."""
+    is_long = file.seek(0, os.SEEK_END) >= least_bytes
+    file.seek(0)
+    begin = file.read(_BEGIN_BYTES)
+    file.seek(0)
+    return is_long and begin.lstrip().startswith(b"{")
 
 
 def first_row(file: BinaryIO) -> Row | None:
@@ -135,8 +149,40 @@ class _Checked:
         self.rows = 0
         self.counter = LengthCounter()
 
-    def take(self, row: Row, content: Mapping[str, Any]) -> None:
-        """Write a normalised row and count it."""
+    def take_block(self, block: Block, form: Form) -> None:
+        """Take a block of lines as it is, or look at each of them."""
+        lines = block.lines
+        plain = block.plain
+        if plain is None:
+            for row in rows_of(enumerate(lines, start=block.first), self._findings.add):
+                self.look_at(row, form, may_repeat_line=True)
+            return
+        self.flush()
+        self._write(plain.rows)
+        self.seen += len(lines)
+        self.rows += len(lines)
+        self.counter.add_many(plain.lengths, answer_tokens=plain.answer_tokens)
+        hashes = list(map(hash, lines))
+        if len(set(hashes)) == len(hashes) and self._hashes.isdisjoint(hashes):
+            if len(self._hashes) + len(hashes) <= DUPLICATES_AMONG_ROWS:
+                self._hashes.update(hashes)
+            return
+        for number, (digest, line) in enumerate(zip(hashes, lines, strict=True), start=block.first):
+            if line is not None:
+                self._look_for_duplicate(Row(number, {}, line), {digest})
+
+    def look_at(self, row: Row, form: Form | None, *, may_repeat_line: bool = False) -> None:
+        """Take a row, or report what is wrong with it.
+
+        With ``may_repeat_line`` it is compared with earlier lines as well as with earlier content.
+        """
+        self.seen += 1
+        if form is not None:
+            content = normalised(row, form, self._findings.add)
+            if content is not None:
+                self._take(row, content, may_repeat_line=may_repeat_line)
+
+    def _take(self, row: Row, content: Mapping[str, Any], *, may_repeat_line: bool) -> None:
         try:
             encoded = orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError:
@@ -148,7 +194,9 @@ class _Checked:
             self.flush()
         self.rows += 1
         count_row(self.counter, content)
-        self._look_for_duplicate(row, encoded)
+        # 64 bits, keyed anew in each process: nobody can make rows that only seem to repeat.
+        digests = {hash(encoded)} | ({hash(row.raw)} if may_repeat_line else set())
+        self._look_for_duplicate(row, digests)
         key = suspected(encoded)
         if key is not None:
             self._findings.add(secrets_suspected(row, key))
@@ -159,10 +207,8 @@ class _Checked:
         self._waiting.clear()
         self._waiting_bytes = 0
 
-    def _look_for_duplicate(self, row: Row, encoded: bytes) -> None:
-        # 64 bits, keyed anew in each process: nobody can make rows that only seem to repeat.
-        digest = hash(encoded)
-        if digest in self._hashes:
+    def _look_for_duplicate(self, row: Row, digests: set[int]) -> None:
+        if not self._hashes.isdisjoint(digests):
             self._findings.add(
                 Finding(
                     code="duplicate_rows",
@@ -174,7 +220,7 @@ class _Checked:
                 )
             )
         elif len(self._hashes) < DUPLICATES_AMONG_ROWS:
-            self._hashes.add(digest)
+            self._hashes |= digests
 
     def judge_number_of_rows(self) -> None:
         """Say so when there is nothing, or too little, to train on."""
@@ -207,30 +253,3 @@ def _report_not_text(row: Row, content: Mapping[str, Any], report: Report) -> No
     for field, text in formats.fields_of(content):
         if NOT_TEXT.search(text):
             not_text(field, problems)
-
-
-def count_row(counter: LengthCounter, content: Mapping[str, Any]) -> None:
-    """Count the length of a normalised row, and what of it the model learns to write.
-
-    Of a preference row that is the prompt with the longer answer: what has to fit max_length.
-    """
-    if "messages" in content:
-        total = learnt = 0
-        for message in content["messages"]:
-            text = message["content"]
-            size = len(text) if text.isascii() else len(text.encode())
-            size = size // BYTES_A_TOKEN + TOKENS_A_MESSAGE
-            total += size
-            if message["role"] == "assistant":
-                learnt += size
-        counter.add(total, answer_tokens=learnt)
-        return
-    tokens = {
-        part: sum(
-            len(text.encode()) // BYTES_A_TOKEN + TOKENS_A_MESSAGE
-            for text in formats.texts_in(value)
-        )
-        for part, value in content.items()
-    }
-    learnt = max((length for part, length in tokens.items() if part in formats.LEARNT), default=0)
-    counter.add(tokens.get("prompt", 0) + learnt, answer_tokens=learnt)

@@ -1,7 +1,7 @@
 """JSON lines: one object a line, each line read and judged alone."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
 import orjson
@@ -30,8 +30,13 @@ def read_lines(file: BinaryIO, report: Report) -> Iterator[Row]:
 
     Lines end in LF or CRLF.
     """
+    return rows_of(raw_lines(file), report)
+
+
+def rows_of(lines: Iterable[tuple[int, bytes | None]], report: Report) -> Iterator[Row]:
+    """Yield each numbered line that holds a JSON object and report the others."""
     parse = orjson.loads
-    for number, line in raw_lines(file):
+    for number, line in lines:
         if line is None:
             report(reports.line_too_long(number))
             continue

@@ -6,7 +6,7 @@ Counted as the dataset's tokens are: by bytes, before a tokeniser has seen the r
 from dataclasses import dataclass
 
 from datasets import formats, services
-from datasets.validation import BYTES_A_TOKEN, TOKENS_A_MESSAGE
+from datasets.sizes import BYTES_A_TOKEN, TOKENS_A_MESSAGE
 from deployments import drafts
 from deployments.models import Draft
 

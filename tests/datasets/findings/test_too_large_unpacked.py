@@ -15,7 +15,7 @@ LIMIT = 1_000_000
 
 def test_t4_a_bomb_is_not_unpacked_to_its_end() -> None:
     bomb = gzip.compress(json_lines(chat_rows()) + b" " * 50 * LIMIT)
-    read = []
+    read: list[bytes] = []
 
     outcome = validation.check(
         io.BytesIO(bomb), mapping=None, write=read.append, unpacked_limit=LIMIT
