@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, UnusableDataError
+from datasets.models import Dataset
 from deployments import clouds, costs
 from deployments.providers.base import Offer
 
@@ -70,3 +71,24 @@ def least_budget(offer: Offer) -> Decimal:
 def budget_pays(budget: Decimal, offer: Offer) -> bool:
     """Say whether a budget pays for more than booting and ending (F6)."""
     return budget >= least_budget(offer)
+
+
+def check_ready(dataset: Dataset) -> None:
+    """F7: data that is not ready is refused by name."""
+    if not dataset.is_ready:
+        raise UnusableDataError(
+            f"The dataset {dataset.name} has errors and cannot be trained on.",
+            remedy="Read its findings, correct the file and upload it again.",
+            param="dataset_id",
+        )
+
+
+def check_dataset(dataset: Dataset, *, method: str) -> None:
+    """F7: data that is not ready, or cannot serve the method, is refused by name."""
+    check_ready(dataset)
+    if method not in dataset.methods:
+        raise UnusableDataError(
+            f"The dataset {dataset.name} cannot serve the method {method}.",
+            remedy=f"It serves: {', '.join(dataset.methods) or 'none'}.",
+            param="method",
+        )

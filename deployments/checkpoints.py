@@ -9,6 +9,7 @@ from django.db.models import Case, Q, QuerySet, Value, When
 
 from core.files import sha256_of
 from deployments.models import Checkpoint, Deployment, Machine
+from deployments.models.deployments import LIVING
 
 KEPT_AT_HOME = 2
 REPLACED = "It was home, until newer ones were."
@@ -77,9 +78,14 @@ def is_whole(checkpoint: Checkpoint) -> bool:
 
 
 def drop_older(job_id: UUID) -> None:
-    """Take the older ones off the rows; their files go with ``clean_up``, once that is certain."""
+    """Take the older ones off the rows; their files go with ``clean_up``, once that is certain.
+
+    One that a living deployment goes on from stays, for the machine that may still need it.
+    """
     older = [row.pk for row in at_home(job_id)[KEPT_AT_HOME:]]
-    Checkpoint.objects.filter(pk__in=older).update(
+    needed = Deployment.objects.filter(status__in=LIVING, resume_from__in=older)
+    kept = set(needed.values_list("resume_from", flat=True))
+    Checkpoint.objects.filter(pk__in=[pk for pk in older if pk not in kept]).update(
         home_at=None,
         home_path="",
         home_sha256="",

@@ -1,5 +1,7 @@
 """Handing out what came home: the same bytes to programs and to people."""
 
+from pathlib import Path
+
 from django.conf import settings
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -11,7 +13,7 @@ from core.api.file_response import file_response
 from core.errors import NotFoundError
 from core.time import database_now
 from deployments.exports.bundle import bundle, bundle_name
-from deployments.models import Artifact, Deployment
+from deployments.models import Artifact, Checkpoint, Deployment
 
 MEDIA_TYPE = "application/gzip"
 
@@ -21,18 +23,46 @@ def artifact_response(request: HttpRequest | Request, artifact: Artifact) -> Htt
 
     Raises: NotFoundError (E_ARTIFACT_MISSING) when the file is gone.
     """
-    name = slugify(artifact.job.name)
+    return _response(
+        request, artifact.path, sha256=artifact.sha256, name=artifact.name, run=artifact.job.name
+    )
+
+
+def checkpoint_response(request: HttpRequest | Request, checkpoint: Checkpoint) -> HttpResponseBase:
+    """Stream a checkpoint's adapter as .tar.gz, as an artifact; its pickles are never handed out.
+
+    Raises: NotFoundError (E_ARTIFACT_MISSING) when it is not home, or its file is gone.
+    """
+    if checkpoint.home_at is None:
+        raise NotFoundError(
+            f"Checkpoint {checkpoint.step} is not home.",
+            remedy=checkpoint.left_because or "Take one that is home, or the run's adapter.",
+            code="E_ARTIFACT_MISSING",
+        )
+    return _response(
+        request,
+        checkpoint.home_path,
+        sha256=checkpoint.home_sha256,
+        name=Path(checkpoint.home_path).name,
+        run=checkpoint.job.name,
+    )
+
+
+def _response(
+    request: HttpRequest | Request, path: str, *, sha256: str, name: str, run: str
+) -> HttpResponseBase:
+    named_after = slugify(run)
     try:
         return file_response(
             request,
-            settings.SLIPWAY_DATA_DIR / artifact.path,
-            etag=artifact.sha256,
+            settings.SLIPWAY_DATA_DIR / path,
+            etag=sha256,
             content_type=MEDIA_TYPE,
-            filename=f"{name}-{artifact.name}" if name else artifact.name,
+            filename=f"{named_after}-{name}" if named_after else name,
         )
     except FileNotFoundError:
         raise NotFoundError(
-            "The artifact's file is no longer in the data folder.",
+            "The file is no longer in the data folder.",
             remedy="Put the file back from a backup of the data folder.",
             code="E_ARTIFACT_MISSING",
         ) from None

@@ -243,6 +243,7 @@ def _line(
         last_tick_at=deployment.last_tick_at,
         created_at=deployment.created_at,
         completed_at=deployment.completed_at,
+        resume_from=deployment.resume_from_id,
     )
 
 

@@ -1,61 +1,49 @@
 """What people ask for: keep a config, deploy it, stop it. Views call these and nothing deeper."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 
 from core import audit
-from core.errors import ConflictError, InvalidInputError, UnusableDataError
+from core.errors import ConflictError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import base_models, choosing, clouds, quotes, recipes, spending
-from deployments.acceptance import budget_pays, check_budget, check_reachability
-from deployments.choosing import Choice
-from deployments.models import CloudSnapshot, Deployment, Event, TrainingConfig, TrainingJob
+from deployments import clouds, going_on, recipes
+from deployments.acceptance import check_dataset, check_ready
+from deployments.accepting import (
+    DEFAULT_MAX_HOURS,
+    DeployRequest,
+    Fallback,
+    Training,
+    accept,
+)
+from deployments.going_on import Changes
+from deployments.models import Deployment, Event, TrainingConfig, TrainingJob
 from deployments.models.deployments import TERMINAL, Desired, Status
-from deployments.providers.base import Offer
-from deployments.quotes import Wish
-from secrets_vault.models import VaultEntry
-from secrets_vault.services import entry_for
 
-AUTO = "auto"
-DEFAULT_MAX_HOURS = Decimal(24)
-
-
-@dataclass(frozen=True)
-class Fallback:
-    """What to try when the machine asked for is refused for capacity; in the order given."""
-
-    platform: str
-    instance_type: str = AUTO
-    region: str = AUTO
-    # What its reader was shown; the request's limit holds without it.
-    max_hourly_price: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class DeployRequest:
-    """The body of ``POST /api/training/deploy/{platform}`` (API.md section 2), already typed."""
-
-    training_config_id: str
-    instance_type: str = AUTO
-    region: str = AUTO
-    budget_limit: Decimal | None = None
-    max_hours: Decimal = DEFAULT_MAX_HOURS
-    name: str = ""
-    ssh_key_name: str | None = None
-    wait_for_capacity_minutes: int = 30
-    max_hourly_price: Decimal | None = None
-    max_attempts: int = 2
-    fallbacks: tuple[Fallback, ...] = ()
-    keep_on_failure_minutes: int = 0
+__all__ = [
+    "DEFAULT_MAX_HOURS",
+    "Changes",
+    "ConfigInput",
+    "DeployRequest",
+    "Fallback",
+    "cancel",
+    "check_dataset",
+    "check_ready",
+    "clone",
+    "delete_config",
+    "deploy",
+    "resume",
+    "save_config",
+    "save_now",
+]
 
 
 @dataclass(frozen=True)
@@ -113,43 +101,75 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
     """
     config = get_owned(TrainingConfig, user, request.training_config_id)
     clouds.provider_class(platform)
-    recipe = recipes.freeze(
-        method=config.method,
-        base_model=config.base_model,
-        hyperparameters=config.hyperparameters,
-        evaluation=config.eval,
-    )
-    base_models.check_name(config.base_model)
-    check_dataset(config.dataset, method=config.method)
-    budget = _budget(request, config)
-    spending.check(user, budget, now=database_now())
-    entry = _key(user, platform)
-    check_reachability(platform)
-    provider = clouds.provider_for(entry)
-    offers = provider.offers()
-    choice = choosing.choose(
-        user,
-        Wish(request.instance_type, request.region, request.max_hourly_price),
-        recipe=recipe,
+    training = Training(
+        name=request.name or config.name,
+        model_name=config.base_model,
         dataset=config.dataset,
-        offers=offers,
-    )
-    check_budget(budget, choice.quote.offer)
-    request = _with_choice(request, platform, choice, offers=offers, budget=budget)
-    fallbacks = _frozen_fallbacks(platform, request, offers=offers, budget=budget)
-    if request.ssh_key_name:
-        provider.ssh_public_key(request.ssh_key_name)
-    return _create(
-        user,
-        platform,
-        request,
+        recipe=recipes.freeze(
+            method=config.method,
+            base_model=config.base_model,
+            hyperparameters=config.hyperparameters,
+            evaluation=config.eval,
+        ),
         config=config,
-        recipe=recipe,
-        entry=entry,
-        budget=budget,
-        choice=choice,
-        fallbacks=fallbacks,
     )
+    training = going_on.as_asked(
+        user, training, resume_from=request.resume_from, adapter_from=request.adapter_from
+    )
+    return accept(user, platform, request, training)
+
+
+def resume(
+    job: TrainingJob,
+    request: DeployRequest,
+    *,
+    platform: str = "",
+    checkpoint_id: str = "",
+    changes: Changes | None = None,
+    new_job_id: UUID | None = None,
+) -> Deployment:
+    """Go on with a job from a checkpoint that is home: the newest whole one unless one is named.
+
+    With the recipe as it was, the deployment is the job's next one and ends as an unbroken run
+    would; with ``changes`` it is that of a new job, which takes ``new_job_id`` for its id.
+    ``platform`` is by default that of the job's newest deployment.
+    Raises: what ``deploy`` does; ConflictError when no checkpoint is home (E_NO_CHECKPOINT), one
+    is damaged (E_CHECKPOINT) or the job is not over (E_RUN_LIVES); InvalidInputError naming a
+    setting that may not change, or E_NOTHING_LEFT.
+    """
+    training = going_on.training_of(job, changes or Changes(), name=request.name)
+    training = going_on.from_checkpoint(
+        job.user, training, checkpoint_id or str(job.pk), new_job_id=new_job_id
+    )
+    newest = job.deployments.order_by("-created_at").first()
+    platform = platform or (newest.platform if newest else "")
+    clouds.provider_class(platform)
+    return accept(job.user, platform, request, training)
+
+
+def clone(job: TrainingJob, changes: Mapping[str, Any]) -> TrainingConfig:
+    """Keep a job's settings as a config of their own, with ``changes`` of ``ConfigInput``'s fields.
+
+    Hyperparameters and evaluation settings are changed one by one, the rest stays as it was.
+    Raises: what ``save_config`` does.
+    """
+    recipe: Mapping[str, Any] = job.config
+    budget = job.training_config.budget_limit if job.training_config else None
+    kept = ConfigInput(
+        name=job.name,
+        base_model=job.model_name,
+        dataset_id=str(job.dataset_id),
+        method=str(recipe["method"]),
+        hyperparameters=recipe["hyperparameters"],
+        eval=recipe["eval"],
+        export=job.training_config.export if job.training_config else None,
+        budget_limit=budget,
+    )
+    merged = dict(changes)
+    for name in ("hyperparameters", "eval"):
+        if name in merged:
+            merged[name] = {**recipe[name], **merged[name]}
+    return save_config(job.user, replace(kept, **merged))
 
 
 def cancel(
@@ -204,178 +224,4 @@ def save_now(deployment: Deployment, *, requested_by: User) -> Deployment:
         )
         audit.record("deployment.save", actor=requested_by, obj=deployment)
     deployment.refresh_from_db()
-    return deployment
-
-
-def check_ready(dataset: Dataset) -> None:
-    """F7: data that is not ready is refused by name."""
-    if not dataset.is_ready:
-        raise UnusableDataError(
-            f"The dataset {dataset.name} has errors and cannot be trained on.",
-            remedy="Read its findings, correct the file and upload it again.",
-            param="dataset_id",
-        )
-
-
-def check_dataset(dataset: Dataset, *, method: str) -> None:
-    """F7: data that is not ready, or cannot serve the method, is refused by name."""
-    check_ready(dataset)
-    if method not in dataset.methods:
-        raise UnusableDataError(
-            f"The dataset {dataset.name} cannot serve the method {method}.",
-            remedy=f"It serves: {', '.join(dataset.methods) or 'none'}.",
-            param="method",
-        )
-
-
-def _budget(request: DeployRequest, config: TrainingConfig) -> Decimal:
-    budget = request.budget_limit or config.budget_limit
-    if budget is None and settings.DEFAULT_BUDGET_USD:
-        budget = Decimal(settings.DEFAULT_BUDGET_USD)
-    if budget is None:
-        raise InvalidInputError(
-            "No budget is set.",
-            remedy="Give budget_limit in US dollars here or in the training config.",
-            param="budget_limit",
-        )
-    return budget
-
-
-def _frozen_fallbacks(
-    platform: str, request: DeployRequest, *, offers: list[Offer], budget: Decimal
-) -> list[dict[str, str]]:
-    """Return the fallbacks, each with the price it is offered at now: never more (F5, F13)."""
-    frozen = []
-    for number, fallback in enumerate(request.fallbacks):
-        _check_platform(fallback, platform=platform, number=number)
-        limit = fallback.max_hourly_price or request.max_hourly_price
-        try:
-            quote = quotes.choose(offers, Wish(fallback.instance_type, fallback.region, limit))
-            check_budget(budget, quote.offer)
-        except InvalidInputError as error:
-            error.param = f"fallbacks.{number}.{error.param}" if error.param else "fallbacks"
-            raise
-        frozen.append(asdict(fallback) | {"max_hourly_price": str(quote.max_hourly_price_usd)})
-    return frozen
-
-
-def _with_choice(
-    request: DeployRequest, platform: str, choice: Choice, *, offers: list[Offer], budget: Decimal
-) -> DeployRequest:
-    """Return the request with what "auto" has chosen, and what it may take instead.
-
-    What the budget does not even boot is left out: nobody asked for it by name.
-    """
-    instead = tuple(
-        Fallback(platform, wish.instance_type, wish.region, wish.max_hourly_price_usd)
-        for wish in choice.alternatives
-        if budget_pays(budget, quotes.choose(offers, wish).offer)
-    )
-    return replace(
-        request,
-        instance_type=choice.wish.instance_type,
-        fallbacks=request.fallbacks or instead,
-    )
-
-
-def _check_platform(fallback: Fallback, *, platform: str, number: int) -> None:
-    if fallback.platform != platform:
-        raise InvalidInputError(
-            f"A fallback to {fallback.platform} is not available in this version.",
-            remedy=f"Name machines of {platform} only.",
-            param=f"fallbacks.{number}.platform",
-        )
-
-
-def _key(user: User, platform: str) -> VaultEntry:
-    """F4: no key, no deployment; the offers that follow prove that it works."""
-    label = clouds.capabilities(platform).label
-    entry = entry_for(user, platform)
-    if entry is None:
-        raise InvalidInputError(
-            f"No {label} key is in your vault. Nothing was started.",
-            remedy=f"Add your {label} API key to the vault, then deploy again.",
-            code="E_NO_KEY",
-        )
-    return entry
-
-
-def _still_there(entry: VaultEntry, config: TrainingConfig) -> Dataset:
-    """Hold the key and the data until the rows that need them are written (F7, F55)."""
-    dataset = Dataset.objects.active().select_for_update().filter(pk=config.dataset_id).first()
-    if dataset is None or not VaultEntry.objects.active().select_for_update().filter(pk=entry.pk):
-        raise ConflictError(
-            "The key or the dataset was deleted while you deployed. Nothing was started.",
-            remedy="Add it again, then deploy.",
-        )
-    check_dataset(dataset, method=config.method)
-    return dataset
-
-
-def _create(
-    user: User,
-    platform: str,
-    request: DeployRequest,
-    *,
-    config: TrainingConfig,
-    recipe: dict[str, Any],
-    entry: VaultEntry,
-    budget: Decimal,
-    choice: Choice,
-    fallbacks: list[dict[str, str]],
-) -> Deployment:
-    now = database_now()
-    name = request.name or config.name
-    with transaction.atomic():
-        spending.reserve(user, budget, now=now)
-        dataset = _still_there(entry, config)
-        job = TrainingJob.objects.create(
-            user=user,
-            training_config=config,
-            name=name,
-            model_name=config.base_model,
-            dataset=dataset,
-            dataset_path=dataset.normalised_path,
-            dataset_sha256=dataset.normalised_sha256,
-            config=recipe,
-        )
-        deployment = Deployment.objects.create(
-            user=user,
-            job=job,
-            training_config=config,
-            vault_entry=entry,
-            platform=platform,
-            name=name,
-            url=f"/jobs/{job.pk}/",
-            config={
-                "instance_type": request.instance_type,
-                "region": request.region,
-                "ssh_key_name": request.ssh_key_name,
-                "fallbacks": fallbacks,
-            },
-            budget_limit=budget,
-            max_hourly_price=choice.quote.max_hourly_price_usd,
-            estimated_cost=choice.likely_usd,
-            max_hours=request.max_hours,
-            max_attempts=request.max_attempts,
-            wait_for_capacity_minutes=request.wait_for_capacity_minutes,
-            keep_on_failure_minutes=request.keep_on_failure_minutes,
-            status=Status.QUEUED,
-            status_since=now,
-            created_at=now,
-            # The outbox (D6): committed with the row, found by any worker's ticker.
-            next_tick_at=now,
-        )
-        snapshot, _ = CloudSnapshot.objects.get_or_create(vault_entry=entry)
-        CloudSnapshot.objects.filter(pk=snapshot.pk).update(next_list_at=now)
-        Event.objects.create(
-            deployment=deployment,
-            at=now,
-            kind="queued",
-            message=f"Accepted. {choice.reason}".strip(),
-            to_status="queued",
-        )
-        audit.record(
-            "deployment.create", actor=user, obj=deployment, platform=platform, budget=str(budget)
-        )
     return deployment

@@ -192,6 +192,7 @@ class DeploymentOverview:
     last_tick_at: datetime | None
     created_at: datetime
     completed_at: datetime | None
+    resume_from: UUID | None = None
     metrics: Mapping[str, MetricPoint] = field(default_factory=dict)
     events: tuple[EventLine, ...] = ()
     artifacts: tuple[Artifact, ...] = ()

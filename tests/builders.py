@@ -17,7 +17,8 @@ from django.contrib.auth.models import User
 from core import tokens
 from datasets.models import Dataset
 from datasets.services import create_dataset
-from deployments import metric_rows, recipes
+from deployments import checkpoints, metric_rows, recipes
+from deployments.archives import pack
 from deployments.models import (
     Artifact,
     Checkpoint,
@@ -241,6 +242,36 @@ def make_checkpoint(machine: Machine | None = None, **fields: Any) -> Checkpoint
     values = {"step": next(_numbers), "at": NOON, "size_bytes": 1024} | fields
     values.setdefault("path", f"output/checkpoint-{values['step']}")
     return Checkpoint.objects.create(job=rented.deployment.job, machine=rented, **values)
+
+
+def make_checkpoint_at_home(machine: Machine | None = None, **fields: Any) -> Checkpoint:
+    """Put a checkpoint's files and the archive of its adapter into the data folder."""
+    made = make_checkpoint(machine, **({"step": 40} | fields))
+    folder = checkpoints.folder_of(made)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "adapter_model.safetensors": b"weights of step %d" % made.step,
+        "adapter_config.json": b"{}",
+        "optimizer.pt": b"a pickle",
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    listed = [
+        {
+            "name": f"{folder.name}/{name}",
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        for name, content in files.items()
+    ]
+    archive = pack(folder.parent, listed[:2], name=f"{folder.name}.tar.gz")
+    made.files = listed
+    made.home_at = made.at
+    made.home_path = str(archive.relative_to(settings.SLIPWAY_DATA_DIR))
+    made.home_sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    made.home_size_bytes = archive.stat().st_size
+    made.save()
+    return made
 
 
 def make_artifact(

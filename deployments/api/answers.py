@@ -150,6 +150,9 @@ class DeploymentAnswer(Answer):
         help_text="How long the failed run's machine stays for you to look at; it bills, and a "
         "DELETE ends it at once. Null: none stays.",
     )
+    resume_from = serializers.UUIDField(
+        allow_null=True, help_text="The checkpoint that was chosen to go on from."
+    )
     created_at = serializers.DateTimeField()
 
     @extend_schema_field(OpenApiTypes.URI)
@@ -236,10 +239,60 @@ class CheckpointAnswer(serializers.ModelSerializer[Checkpoint]):
 
     machine = serializers.CharField(source="machine.name")
     files = FileAnswer(many=True)
+    home_at = serializers.DateTimeField(
+        allow_null=True, help_text="Since when it is home, each sha256 checked; null: it is not."
+    )
+    left_because = serializers.CharField(help_text="Why it is not brought home, in words.")
+    download_url = serializers.SerializerMethodField(help_text="Its adapter, once it is home.")
 
     class Meta:
         model = Checkpoint
-        fields = ("id", "job_id", "machine", "step", "path", "size_bytes", "files", "at")
+        fields = (
+            "id",
+            "job_id",
+            "machine",
+            "step",
+            "path",
+            "size_bytes",
+            "files",
+            "at",
+            "home_at",
+            "left_because",
+            "download_url",
+        )
+
+    @extend_schema_field({"type": "string", "format": "uri", "nullable": True})
+    def get_download_url(self, checkpoint: Checkpoint) -> str | None:
+        if checkpoint.home_at is None:
+            return None
+        path = reverse("deployments_api:checkpoint-download", args=[checkpoint.pk])
+        return _absolute(self, path)
+
+
+class SampleAnswerAnswer(Answer):
+    """What the model being trained answered after so many steps."""
+
+    step = serializers.IntegerField()
+    answer = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class SampleAnswer(Answer):
+    """A held-out prompt with the base model's answer and ours, the oldest first."""
+
+    number = serializers.IntegerField()
+    prompt = serializers.CharField()
+    reference = serializers.CharField(help_text="The answer in the data.")
+    base = serializers.CharField(help_text="The answer of the base model.")
+    answers = SampleAnswerAnswer(many=True)
+
+
+class SamplesAnswer(Answer):
+    """The held-out prompts of a job, at most five."""
+
+    object = serializers.ChoiceField(choices=["list"])
+    data = SampleAnswer(many=True)  # type: ignore[assignment]  # a field of that name
+    has_more = serializers.BooleanField()
 
 
 class LogLineAnswer(serializers.ModelSerializer[LogLine]):

@@ -64,7 +64,7 @@ class DeployView(APIView):
         body = DeployBody(data=request.data)
         body.is_valid(raise_exception=True)
         deployment = services.deploy(caller(request), platform, body.as_request())
-        return Response(_short(request, deployment), status=202)
+        return Response(short_answer(request, deployment), status=202)
 
     @extend_schema(
         parameters=[DEPLOYMENT_ID, IF_NONE_MATCH],
@@ -91,10 +91,11 @@ def stop(request: Request, deployment: Deployment) -> Response:
     """Ask for a deployment's end as ``?save=`` says, and answer with it."""
     save = flag_parameter(request, "save", default=True) is not False
     stopped = services.cancel(deployment, requested_by=caller(request), save=save)
-    return Response(_short(request, stopped), status=202)
+    return Response(short_answer(request, stopped), status=202)
 
 
-def _short(request: Request, deployment: Deployment) -> object:
+def short_answer(request: Request, deployment: Deployment) -> object:
+    """Return a deployment as an accepted request shows it."""
     (line,) = overview.deployment_lines([deployment], now=database_now())
     return DeploymentAnswer(line, context={"request": request}).data
 

@@ -1,5 +1,6 @@
 """Request bodies and query parameters, checked and typed."""
 
+from dataclasses import fields
 from typing import Any
 
 from rest_framework import serializers
@@ -8,13 +9,14 @@ from rest_framework.request import Request
 from core.errors import InvalidInputError
 from deployments.api.fields import DecimalText, JsonObject, StrictSerializer, Text, Whole
 from deployments.models import TrainingConfig
-from deployments.services import ConfigInput, DeployRequest, Fallback
+from deployments.services import Changes, ConfigInput, DeployRequest, Fallback
 
 # Fields of API.md section 2 that this version cannot serve yet, each with the one value it takes.
 NEUTRAL: dict[str, object] = {
     "node_count": 1,
-    "resume_from": None,
 }
+# What is given as null where a run begins anew.
+GOING_ON = ("resume_from", "adapter_from")
 MAX_WHOLE = 2**53
 MAX_FALLBACKS = 20
 MAX_KEPT_MINUTES = 1440
@@ -28,10 +30,9 @@ class FallbackBody(StrictSerializer):
     region = Text(max_length=100, required=False, help_text='A region\'s name, or "auto".')
 
 
-class DeployBody(StrictSerializer):
-    """The body of ``POST /api/training/deploy/{platform}`` (API.md section 2)."""
+class MachineBody(StrictSerializer):
+    """Where a run is to go, for how much, and what may be done instead."""
 
-    training_config_id = Text(max_length=100)
     instance_type = Text(max_length=100, required=False, help_text='A type\'s name, or "auto".')
     region = Text(max_length=100, required=False, help_text='A region\'s name, or "auto".')
     budget_limit = DecimalText(
@@ -65,9 +66,6 @@ class DeployBody(StrictSerializer):
     )
     max_hourly_price = DecimalText(max_digits=10, decimal_places=4, required=False, allow_null=True)
     max_attempts = Whole(min_value=1, max_value=10, required=False)
-    resume_from = Text(
-        max_length=100, required=False, allow_null=True, help_text="Only null in this version."
-    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         for name, neutral in NEUTRAL.items():
@@ -82,9 +80,53 @@ class DeployBody(StrictSerializer):
 
     def as_request(self) -> DeployRequest:
         """Return what the service takes; fields that were not sent keep its defaults."""
-        given = {key: value for key, value in self.validated_data.items() if key not in NEUTRAL}
+        known = {field.name for field in fields(DeployRequest)}
+        given = {key: value for key, value in self.validated_data.items() if key in known}
+        for name in GOING_ON:
+            given[name] = given.get(name) or ""
         fallbacks = tuple(Fallback(**each) for each in given.pop("fallbacks", ()))
         return DeployRequest(**given, fallbacks=fallbacks)
+
+
+class DeployBody(MachineBody):
+    """The body of ``POST /api/training/deploy/{platform}`` (API.md section 2)."""
+
+    training_config_id = Text(max_length=100)
+    resume_from = Text(
+        max_length=100,
+        required=False,
+        allow_null=True,
+        help_text="A checkpoint to go on from, or a job: then its newest that is home.",
+    )
+    adapter_from = Text(
+        max_length=100,
+        required=False,
+        allow_null=True,
+        help_text="An artifact, a checkpoint or a job whose adapter the new run starts from.",
+    )
+
+
+class ResumeBody(MachineBody):
+    """The body of ``POST /api/training/jobs/{id}/resume``; every field may be left out."""
+
+    platform = Text(
+        max_length=20, required=False, help_text="By default that of the job's newest deployment."
+    )
+    checkpoint_id = Text(
+        max_length=100,
+        required=False,
+        allow_null=True,
+        help_text="By default the newest whole one that is home.",
+    )
+    hyperparameters = JsonObject(
+        required=False, help_text="What is to change; with changes it becomes a job of its own."
+    )
+    eval = JsonObject(required=False)
+
+    def changes(self) -> Changes:
+        """Return the settings that are to be otherwise."""
+        given = self.validated_data
+        return Changes(given.get("hyperparameters", {}), given.get("eval", {}))
 
 
 class ConfigBody(StrictSerializer):
@@ -106,6 +148,14 @@ class ConfigBody(StrictSerializer):
             kept = {name: getattr(existing, name) for name in self.get_fields()}
             kept["dataset_id"] = str(existing.dataset_id)
         return ConfigInput(**(kept | self.validated_data))
+
+
+class CloneBody(ConfigBody):
+    """What is to be otherwise in a copy of a job's settings; every field may be left out."""
+
+    name = Text(max_length=120, required=False)
+    base_model = Text(max_length=300, required=False)
+    dataset_id = Text(max_length=100, required=False)
 
 
 def flag_parameter(request: Request, name: str, *, default: bool | None) -> bool | None:

@@ -93,7 +93,8 @@ class CheckpointsView(GenericAPIView[Checkpoint]):
         """List the checkpoints that machines of this job have told of, newest first."""
         job = own_job(request, job_id)
         rows = self.paginate_queryset(Checkpoint.objects.filter(job=job).select_related("machine"))
-        return self.get_paginated_response(CheckpointAnswer(rows, many=True).data)
+        answers = CheckpointAnswer(rows, many=True, context={"request": request})
+        return self.get_paginated_response(answers.data)
 
 
 class ArtifactsView(GenericAPIView[Artifact]):

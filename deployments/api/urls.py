@@ -11,6 +11,7 @@ from deployments.api import (
     deploying,
     estimates,
     exports,
+    going_on,
     jobs,
     machine,
     offers,
@@ -41,6 +42,14 @@ urlpatterns = [
     path("training/jobs/<str:job_id>/bundle", exports.BundleView.as_view(), name="bundle"),
     path("training/jobs/<str:job_id>/save", jobs.SaveView.as_view(), name="save"),
     path("training/jobs/<str:job_id>/stop", jobs.StopView.as_view(), name="stop"),
+    path("training/jobs/<str:job_id>/resume", going_on.ResumeView.as_view(), name="resume"),
+    path("training/jobs/<str:job_id>/clone", going_on.CloneView.as_view(), name="clone"),
+    path("training/jobs/<str:job_id>/samples", going_on.SamplesView.as_view(), name="samples"),
+    path(
+        "checkpoints/<str:checkpoint_id>/download",
+        artifacts.CheckpointDownloadView.as_view(),
+        name="checkpoint-download",
+    ),
     path(
         "artifacts/<str:artifact_id>/download",
         artifacts.DownloadView.as_view(),

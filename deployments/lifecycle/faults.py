@@ -225,6 +225,14 @@ def stalled(minutes: float, *, step: int | None) -> Fault:
     )
 
 
+def gone_at_home(what: str) -> Fault:
+    return fault(
+        "E_CHECKPOINT",
+        f"{what} is not whole at home any more. Nothing was trained.",
+        remedy="Put the data folder back from a backup, or go on from another one.",
+    )
+
+
 def strays() -> Fault:
     return fault(
         "E_STRAY_MACHINE",

@@ -8,8 +8,15 @@ from django.conf import settings
 from core.files import sha256_of
 from core.time import database_now
 from datasets.services import normalised_file
-from deployments import base_models, checkpoints, clouds, machine_tokens
+from deployments import (
+    base_models,
+    checkpoints,
+    clouds,
+    earlier_adapters,
+    machine_tokens,
+)
 from deployments.job_parts import parts_of
+from deployments.lifecycle import faults
 from deployments.lifecycle.agent_lost import note_agent_lost
 from deployments.lifecycle.lease import Lease
 from deployments.lifecycle.limits import seconds_left
@@ -33,6 +40,10 @@ def prepare(lease: Lease, machine: Machine | None) -> float:
     run, _ = RunState.objects.get_or_create(machine=machine)
     deadline = time.monotonic() + timing.slice_seconds
     resumed = checkpoints.to_go_on_from(machine.deployment)
+    if (gone := _gone_at_home(machine, resumed)) is not None:
+        event = lease.event("checkpoint_gone", gone["message"], machine=machine)
+        lease.write(machine=machine, machine_changes={"fault": gone}, event=event)
+        return 0.0
     try:
         started = _bring_and_start(machine, resumed, deadline=deadline)
     except RemoteError:
@@ -55,6 +66,16 @@ def prepare(lease: Lease, machine: Machine | None) -> float:
         event=_started(lease, machine, resumed),
     )
     return min(1.0, timing.poll_seconds)
+
+
+def _gone_at_home(machine: Machine, resumed: Checkpoint | None) -> faults.Fault | None:
+    """Say what its owner chose to go on with and is not at home: never begin without it."""
+    deployment = machine.deployment
+    if resumed is None and deployment.resume_from is not None:
+        return faults.gone_at_home(f"Checkpoint {deployment.resume_from.step}")
+    if not earlier_adapters.is_whole(deployment.job.config):
+        return faults.gone_at_home("The adapter to start from")
+    return None
 
 
 def _started(lease: Lease, machine: Machine, resumed: Checkpoint | None) -> Event:
@@ -91,6 +112,8 @@ def _bring_files(
         return False
     if resumed is not None and not _bring_checkpoint(remote, machine, resumed, deadline=deadline):
         return False
+    if not _bring_adapter(remote, machine, deadline=deadline):
+        return False
     if settings.APP_URL:
         return True
     return bring_dataset(remote, machine, deadline=deadline)
@@ -109,6 +132,15 @@ def _bring_checkpoint(
             deadline=deadline,
         )
         for file in checkpoint.files
+    )
+
+
+def _bring_adapter(remote: Remote, machine: Machine, *, deadline: float) -> bool:
+    """Upload the adapter that the job starts from, to where train_adapter.py looks for it."""
+    folder = f"{run_folder(machine.name)}/start_adapter"
+    return all(
+        remote.upload(path, f"{folder}/{path.name}", sha256=digest, deadline=deadline)
+        for path, digest in earlier_adapters.files_of(machine.deployment.job.config)
     )
 
 

@@ -37,6 +37,34 @@ ASKING = (
         "Look over the settings and press Start again to start another run.",
     ),
     Entry(
+        "E_NO_CHECKPOINT",
+        "No checkpoint is home",
+        "A run goes on from a checkpoint that was brought here whole. This run has none, or the "
+        "one that was named stayed on its machine.",
+        NO_MACHINE,
+        REFUSES,
+        "The run's Checkpoints page says which are home. Without one, train it again, or start a "
+        "new run from its adapter.",
+    ),
+    Entry(
+        "E_NOTHING_LEFT",
+        "Nothing is left to train",
+        "The checkpoint is already the end of the training that was asked for.",
+        NO_MACHINE,
+        REFUSES,
+        "Give more steps (max_steps) or epochs (num_train_epochs), or start a new run from the "
+        "adapter.",
+    ),
+    Entry(
+        "E_RUN_LIVES",
+        "The run is not over yet",
+        "A run is trained on one machine at a time; this one still has its own, or its end is not "
+        "proven.",
+        NOTHING_CHANGED,
+        "It never starts a second machine for the same run.",
+        "Wait for its end, or stop it. A change of steps or epochs makes a run of its own.",
+    ),
+    Entry(
         "E_APP_URL",
         "This server's public address cannot be used",
         "APP_URL is an address that a rented machine cannot reach safely: this very machine, or "

@@ -70,11 +70,12 @@ RUNNING = (
     ),
     Entry(
         "E_CHECKPOINT",
-        "The checkpoint to go on from is not whole",
-        "The run was to go on from a checkpoint, and on the machine a file of it is missing or "
-        "is not what was saved.",
+        "The checkpoint or adapter to go on with is not whole",
+        "The run was to go on from a checkpoint or to start from an adapter, and a file of it is "
+        "missing or is not what was saved: on the machine, or at home.",
         UNTIL_GONE,
-        TRIES_A_FRESH_ONE,
+        "On the machine: it tries once more on a fresh one. At home: it refuses, or ends the "
+        "machine; it never begins from nothing instead.",
         "Go on from another checkpoint of the run, or train it anew.",
     ),
     Entry(

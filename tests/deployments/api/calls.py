@@ -27,6 +27,7 @@ SHORT = {
     "url",
     "cost",
     "kept_until",
+    "resume_from",
     "created_at",
 }
 FULL = SHORT | {

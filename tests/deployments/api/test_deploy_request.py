@@ -138,7 +138,6 @@ def test_an_unknown_field_is_refused_by_name(user: User, body: dict[str, Any]) -
     ("field", "value"),
     [
         ("node_count", 2),
-        ("resume_from", "0e4b7b4a-5b0f-4f0e-a6a5-5a3c4f1c2b7d"),
     ],
 )
 def test_what_this_version_cannot_do_is_refused_with_the_remedy(
@@ -198,6 +197,7 @@ def test_what_this_version_cannot_do_is_refused_with_the_remedy(
         ("keep_on_failure_minutes", -1),
         ("keep_on_failure_minutes", 1441),
         ("resume_from", 1),
+        ("adapter_from", ["x"]),
     ],
 )
 def test_a_value_out_of_its_type_or_range_is_refused_by_name(
