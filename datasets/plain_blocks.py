@@ -13,13 +13,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 from datasets import formats
 from datasets.forms import Form
-from datasets.reading.lines import raw_lines
+from datasets.reading import rows
 from datasets.secrets_suspected import may_hold_secrets
 from datasets.sizes import BYTES_A_TOKEN, TOKENS_A_MESSAGE
 from datasets.turns import order_faults
 
-BLOCK_BYTES = 4 * 1024**2
-_AHEAD = 3
+BLOCK_BYTES = 2 * 1024**2
+_AHEAD = 4
 _THREADS = 2
 _PARTS = {
     formats.PROMPT_COMPLETION: ("prompt", "completion"),
@@ -29,74 +29,80 @@ _PARTS = {
 
 
 class Plain(NamedTuple):
-    """A block that is in order: its rows by their length in tokens, and what is learnt of them."""
+    """What is known of a block in order: its rows by their length, and what is learnt of them."""
 
-    rows: bytes
     lengths: Mapping[int, int]
     answer_tokens: int
 
 
 class Block(NamedTuple):
-    """Some lines, counted from ``first``; ``plain`` is None where they need a careful look.
+    """Some lines, counted from ``first``; a line that is too long to be held is None.
 
-    A line that is too long to be held is None.
+    ``content`` is all of them with their ends.
     """
 
     first: int
     lines: list[bytes | None]
-    plain: Plain | None
+    content: bytes
 
 
-def read_blocks(file: BinaryIO, form: Form) -> Iterator[Block]:
-    """Yield the lines of ``file`` in blocks, looked at by other threads a few blocks ahead."""
+def read_blocks(file: BinaryIO, form: Form) -> Iterator[tuple[Block, Plain | None]]:
+    """Yield ``file`` in blocks, with None for a block whose lines need a careful look.
+
+    Other threads look at the blocks, a few ahead.
+    """
     with ThreadPoolExecutor(_THREADS) as threads:
-        waiting: deque[tuple[int, list[bytes | None], Future[Plain | None]]] = deque()
-        for first, lines in _blocks(file):
-            waiting.append((first, lines, threads.submit(plain_rows, lines, form)))
+        waiting: deque[tuple[Block, Future[Plain | None]]] = deque()
+        for block in _blocks(file):
+            waiting.append((block, threads.submit(looked_at, block, form)))
             if len(waiting) > _AHEAD:
-                yield _looked_at(*waiting.popleft())
-        while waiting:
-            yield _looked_at(*waiting.popleft())
+                first, plain = waiting.popleft()
+                yield first, plain.result()
+        for first, plain in waiting:
+            yield first, plain.result()
 
 
-def _looked_at(first: int, lines: list[bytes | None], plain: Future[Plain | None]) -> Block:
-    return Block(first, lines, plain.result())
+def _blocks(file: BinaryIO) -> Iterator[Block]:
+    limit = rows.MAX_ROW_BYTES
+    first = 1
+    while content := file.read(BLOCK_BYTES):
+        if not content.endswith(b"\n"):
+            content += file.readline(limit + 2)
+        is_cut = not content.endswith(b"\n")
+        if is_cut:
+            content += b"\n"
+        lines: list[bytes | None] = [*content[:-1].split(b"\n")]
+        if len(content) > limit:
+            lines = [line if _is_short(line, limit) else None for line in lines]
+        if is_cut and lines[-1] is None:
+            _skip_line(file)
+        yield Block(first, lines, content)
+        first += len(lines)
 
 
-def _blocks(file: BinaryIO) -> Iterator[tuple[int, list[bytes | None]]]:
-    lines: list[bytes | None] = []
-    size = 0
-    number = 0
-    for number, line in raw_lines(file):
-        lines.append(line)
-        size += len(line) if line is not None else 0
-        if size >= BLOCK_BYTES:
-            yield number - len(lines) + 1, lines
-            lines, size = [], 0
-    if lines:
-        # Only the file's last line may lack its end, and may repeat one that has it.
-        if lines[-1] is not None and not lines[-1].endswith(b"\n"):
-            lines[-1] += b"\n"
-        yield number - len(lines) + 1, lines
+def _is_short(line: bytes | None, limit: int) -> bool:
+    return line is not None and len(line.removesuffix(b"\r")) <= limit
 
 
-def plain_rows(lines: list[bytes | None], form: Form) -> Plain | None:
-    """Return the lines as plain rows, None if anything about them is not as it should be."""
+def _skip_line(file: BinaryIO) -> None:
+    while (line := file.readline(BLOCK_BYTES)) and not line.endswith(b"\n"):
+        pass
+
+
+def looked_at(block: Block, form: Form) -> Plain | None:
+    """Return what is known of a block of plain rows, None if anything is not as it should be."""
     import pyarrow as pa
     from pyarrow import json as arrow_json
 
-    held = [line for line in lines if line is not None]
-    if len(held) < len(lines) or not all(map(_is_whole, held)):
-        return None
-    block = b"".join(held)
-    if b"\\u0000" in block or may_hold_secrets(block):
+    _, lines, content = block
+    if not all(map(_is_whole, lines)) or b"\\u0000" in content or may_hold_secrets(content):
         return None
     try:
-        if not block.isascii():
-            block.decode()
+        if not content.isascii():
+            content.decode()
         table = arrow_json.read_json(
-            pa.BufferReader(block),
-            read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            pa.BufferReader(content),
+            read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(content) + 1),
             parse_options=arrow_json.ParseOptions(
                 explicit_schema=_schema(form), unexpected_field_behavior="error"
             ),
@@ -111,7 +117,7 @@ def plain_rows(lines: list[bytes | None], form: Form) -> Plain | None:
         return None
     lengths, answer_tokens = measured
     counted = {one["values"]: one["counts"] for one in lengths.value_counts().to_pylist()}
-    return Plain(block, counted, answer_tokens)
+    return Plain(counted, answer_tokens)
 
 
 def may_be_plain(form: Form) -> bool:
@@ -120,9 +126,9 @@ def may_be_plain(form: Form) -> bool:
     return form.parts == {part: part for part in needed}
 
 
-def _is_whole(line: bytes) -> bool:
+def _is_whole(line: bytes | None) -> bool:
     """Whether an object begins and ends with the line; pyarrow itself does not mind lines."""
-    return line.startswith(b"{") and line.endswith(b"}\n")
+    return line is not None and line.startswith(b"{") and line.endswith(b"}")
 
 
 def _schema(form: Form) -> Any:

@@ -16,7 +16,7 @@ from datasets.findings import Finding, Findings, Severity, excerpt_of
 from datasets.forms import Form
 from datasets.lengths import LengthCounter, RowLengths
 from datasets.normalising import normalised
-from datasets.plain_blocks import Block
+from datasets.plain_blocks import Block, Plain
 from datasets.problems import NOT_TEXT, Problems, not_text
 from datasets.reading import Report, Row, read_rows
 from datasets.reading.lines import rows_of
@@ -91,9 +91,13 @@ def check(
         form = _recognised(rows(lambda _: None), findings)
     checked = _Checked(findings, write)
     if form is not None and plain_blocks.may_be_plain(form) and _is_long(file, many_at_once_from):
-        for block in plain_blocks.read_blocks(file, form):
+        for block, plain in plain_blocks.read_blocks(file, form):
             progress(file.tell())
-            checked.take_block(block, form)
+            if plain is not None:
+                checked.take_block(block, plain)
+                continue
+            for row in rows_of(enumerate(block.lines, start=block.first), findings.add):
+                checked.look_at(row, form, may_repeat_line=True)
     else:
         for number, row in enumerate(rows(findings.add), start=1):
             if number % _ROWS_BETWEEN_PROGRESS == 0:
@@ -149,27 +153,20 @@ class _Checked:
         self.rows = 0
         self.counter = LengthCounter()
 
-    def take_block(self, block: Block, form: Form) -> None:
-        """Take a block of lines as it is, or look at each of them."""
-        lines = block.lines
-        plain = block.plain
-        if plain is None:
-            for row in rows_of(enumerate(lines, start=block.first), self._findings.add):
-                self.look_at(row, form, may_repeat_line=True)
-            return
+    def take_block(self, block: Block, plain: Plain) -> None:
+        """Take a block of plain rows as it is."""
         self.flush()
-        self._write(plain.rows)
-        self.seen += len(lines)
-        self.rows += len(lines)
+        self._write(block.content)
+        self.seen += len(block.lines)
+        self.rows += len(block.lines)
         self.counter.add_many(plain.lengths, answer_tokens=plain.answer_tokens)
-        hashes = list(map(hash, lines))
+        hashes = list(map(hash, block.lines))
         if len(set(hashes)) == len(hashes) and self._hashes.isdisjoint(hashes):
             if len(self._hashes) + len(hashes) <= DUPLICATES_AMONG_ROWS:
                 self._hashes.update(hashes)
             return
-        for number, (digest, line) in enumerate(zip(hashes, lines, strict=True), start=block.first):
-            if line is not None:
-                self._look_for_duplicate(Row(number, {}, line), {digest})
+        for number, line in enumerate(block.lines, start=block.first):
+            self._look_for_duplicate(Row(number, {}, line), {hash(line)})
 
     def look_at(self, row: Row, form: Form | None, *, may_repeat_line: bool = False) -> None:
         """Take a row, or report what is wrong with it.
@@ -184,7 +181,7 @@ class _Checked:
 
     def _take(self, row: Row, content: Mapping[str, Any], *, may_repeat_line: bool) -> None:
         try:
-            encoded = orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
+            encoded = orjson.dumps(content)
         except TypeError:
             _report_not_text(row, content, self._findings.add)
             return
@@ -203,7 +200,8 @@ class _Checked:
 
     def flush(self) -> None:
         """Hand on the rows that wait to be written."""
-        self._write(b"".join(self._waiting))
+        if self._waiting:
+            self._write(b"\n".join(self._waiting) + b"\n")
         self._waiting.clear()
         self._waiting_bytes = 0
 
