@@ -64,9 +64,15 @@ def load_model(path: str, *, dtype: Any, in_4bit: bool) -> Any:
     from transformers import AutoModelForCausalLM
 
     more = {"quantization_config": nf4(dtype)} if in_4bit else {}
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         path, dtype=dtype, use_safetensors=True, trust_remote_code=False, **more
     )
+    for module in model.modules():
+        # On a CPU an evaluation would repack the weights into a form that training cannot read
+        # (bitsandbytes 0.50.2, Linear4bit.forward).
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def nf4(dtype: Any) -> Any:
