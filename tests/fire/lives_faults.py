@@ -75,7 +75,7 @@ COST_A_MACHINE = frozenset(
         "two_ids",
     }
 )
-# Those that no second machine is rented for; a training that was killed had too little memory (F46).
+# No second machine is rented for these; a training that was killed had too little memory (F46).
 FINAL = frozenset({"disk_full", "host_key_ignored", "signal", "ssh_wrong_host_key"})
 
 
