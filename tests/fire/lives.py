@@ -52,6 +52,8 @@ TIMES = {
     "SANDBOX_BOOT_SECONDS": "0.5",
     "LOG_LEVEL": "ERROR",
 }
+# Of the lives that could succeed.
+SUCCESS_SHARE = 0.99
 FATES = {"completes": 85, "crashes": 5, "killed": 3, "no_numbers": 4, "fails": 3}
 
 
@@ -106,7 +108,11 @@ def main(arguments: list[str]) -> int:
         lives.perform()
         seconds = time.monotonic() - began
         wrong = [*lives.watch.wrong, *wrong_at_the_end(stack, lives.deployments())]
+        could, unlucky = lives.unlucky()
         print(lives.figures(), f"{seconds:.0f} s", sep="\n")
+        print(f"could succeed: {could}, did not: {len(unlucky)}")
+        if len(unlucky) > could * (1 - SUCCESS_SHARE):
+            wrong += [f"{d.pk} could have succeeded: {d.error}" for d in unlucky]
         print("\n".join(wrong) or "everything holds", flush=True)
         if wrong:
             print(lives.stories(wrong), flush=True)

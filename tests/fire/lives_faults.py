@@ -55,6 +55,28 @@ OF_THE_ACCOUNT: tuple[Template, ...] = (
     ("terminate", "drop_before_commit", {}),
     ("terminate", "drop_after_commit", {}),
 )
+# Those that cost a life its machine, or may. One of them is survived on a second machine.
+COST_A_MACHINE = frozenset(
+    {
+        "boot_never_ends",
+        "unhealthy",
+        "unhealthy_later",
+        "preempted",
+        "vanish",
+        "ssh_refused",
+        "host_key_ignored",
+        "no_stand_in",
+        "disk_full",
+        "install_fails",
+        "reboot",
+        "ssh_hang",
+        "ssh_auth_refused",
+        "ssh_wrong_host_key",
+        "two_ids",
+    }
+)
+# No second machine is rented for these; a training that was killed had too little memory (F46).
+FINAL = frozenset({"disk_full", "host_key_ignored", "signal", "ssh_wrong_host_key"})
 
 
 def draw(chance: random.Random, templates: tuple[Template, ...]) -> dict[str, Any]:

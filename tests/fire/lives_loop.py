@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from decimal import Decimal
 from uuid import UUID
 
@@ -18,12 +18,13 @@ from secrets_vault.services import add_entry
 from tests import builders
 from tests.fire.caps import lift_caps
 from tests.fire.lives_checks import Watch, mark
-from tests.fire.lives_faults import OF_ONE_LIFE, OF_THE_ACCOUNT, draw
+from tests.fire.lives_faults import COST_A_MACHINE, FINAL, OF_ONE_LIFE, OF_THE_ACCOUNT, draw
 from tests.fire.stand_in import StandIn
 
 USERS = 4
 # A dear machine, for budgets that are reached, and a cheap one.
-KINDS = (("gpu_1x_a10", Decimal("5.00")), ("gpu_1x_b200_sxm6", Decimal("0.50")))
+AMPLE_USD = Decimal("5.00")
+KINDS = (("gpu_1x_a10", AMPLE_USD), ("gpu_1x_b200_sxm6", Decimal("0.50")))
 KIND_WEIGHTS = (4, 1)
 CANCELLED_SHARE = 0.15
 CANCEL_AT = (
@@ -44,12 +45,13 @@ class Lives:
     ) -> None:
         self.watch = Watch(stack)
         self.faults: Counter[str] = Counter()
-        self.cancels = 0
         self._stack, self._stand_in = stack, stand_in
         self._wanted, self._at_once = wanted, at_once
         self._chance = random.Random(seed)  # noqa: S311
         self._ids: list[UUID] = []
         self._cancel_at: dict[UUID, Status] = {}
+        self._cancelled: set[UUID] = set()
+        self._faults_of: dict[UUID, list[dict[str, object]]] = defaultdict(list)
         self._next_fault = self._next_watch = 0.0
         self._owners = self._set_up()
 
@@ -77,8 +79,28 @@ class Lives:
         used = sum(row["used"] for row in self._stack.control("GET", "faults")["faults"])
         return (
             f"{self._statuses()}; {len(self._stack.control('GET', 'ledger')['entries'])} machines; "
-            f"{self.cancels} cancels; {sum(self.faults.values())} faults put, {used} times met; "
+            f"{len(self._cancelled)} cancels; {sum(self.faults.values())} faults put, "
+            f"{used} times met; "
             f"{self.watch.looks} looks at cloud and rows"
+        )
+
+    def unlucky(self) -> tuple[int, list[Deployment]]:
+        """Return how many lives could succeed, and those of them that did not."""
+        could = [d for d in self.deployments() if self._could_succeed(d)]
+        return len(could), [d for d in could if d.status != Status.COMPLETED]
+
+    def _could_succeed(self, deployment: Deployment) -> bool:
+        """Whether nobody stopped it, no fault was final, and one machine more was enough."""
+        seed = deployment.job.config["hyperparameters"]["seed"]
+        fates = {self._stand_in.fate(m.attempt, seed) for m in deployment.machines.all()}
+        faults = [str(row["kind"]) for row in self._faults_of[deployment.pk]]
+        lost = sum(fault in COST_A_MACHINE for fault in faults)
+        return (
+            deployment.pk not in self._cancelled
+            and deployment.budget_limit == AMPLE_USD
+            and fates <= {"completes"}
+            and not FINAL & set(faults)
+            and lost < deployment.max_attempts
         )
 
     def stories(self, wrong: list[str]) -> str:
@@ -126,7 +148,9 @@ class Lives:
             self._cancel_at[deployment.pk] = self._chance.choice(CANCEL_AT)
         counts, weights = FAULTS_OF_A_LIFE
         for _ in range(*self._chance.choices(counts, weights)):
-            self._put({**draw(self._chance, OF_ONE_LIFE), "named": mark(deployment)})
+            fault = draw(self._chance, OF_ONE_LIFE)
+            self._faults_of[deployment.pk].append(fault)
+            self._put({**fault, "named": mark(deployment)})
 
     def _put(self, row: dict[str, object]) -> None:
         self.faults[f"{row['on']} {row['kind']}"] += 1
@@ -137,7 +161,7 @@ class Lives:
             if deployment.status == self._cancel_at[deployment.pk]:
                 save = self._chance.random() < 0.5
                 services.cancel(deployment, requested_by=deployment.user, save=save)
-                self.cancels += 1
+                self._cancelled.add(deployment.pk)
                 del self._cancel_at[deployment.pk]
 
     def _let_something_happen(self) -> None:

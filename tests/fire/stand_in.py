@@ -7,8 +7,10 @@ whose seed is held do not go past their first step until they are let go.
 """
 
 import json
+import random
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MODEL = "stand-in"
@@ -85,6 +87,13 @@ class StandIn:
     python: Path
     models_dir: Path
     base_model: str = f"local:{MODEL}"
+    fates: Mapping[str, int] = field(default_factory=lambda: {"completes": 1})
+
+    def fate(self, attempt: int, seed: int) -> str:
+        """Return what a run with this seed does on its machine of that attempt."""
+        chance = random.Random(f"{attempt} of {seed}")  # noqa: S311
+        (fate,) = chance.choices(list(self.fates), list(self.fates.values()))
+        return fate
 
     def hold(self, seed: int) -> Path:
         """Return the file that holds the runs with this seed for as long as it exists."""
@@ -107,11 +116,12 @@ def make_stand_in(
     model.mkdir(parents=True)
     (model / "config.json").write_text("{}", encoding="utf-8")
     shares = folder / "shares.json"
-    values = [fates or {"completes": 1}, step_seconds, adapter_bytes]
+    fates = fates or {"completes": 1}
+    values = [fates, step_seconds, adapter_bytes]
     shares.write_text(json.dumps(values), encoding="utf-8")
     train = folder / "stand_in_train.py"
     train.write_text(TRAIN.format(shares=str(shares)), encoding="utf-8")
     program = folder / "python3"
     program.write_text(PROGRAM.format(python=sys.executable, train=train), encoding="utf-8")
     program.chmod(0o755)
-    return StandIn(program, folder / "models")
+    return StandIn(program, folder / "models", fates=fates)
