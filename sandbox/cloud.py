@@ -2,30 +2,32 @@
 
 A machine is booting, gets its address half way, becomes active when SSH listens; after terminate
 it is terminating until every process has ended, then terminated, then out of the list, then
-unknown (lambda-cloud-api.md section 6). Everything happens in one event loop, so what a request
+unknown (lambda-cloud-api.md section 6); RunPod's pods live the same life under other names,
+and can be stopped. Everything happens in one event loop, so what a request
 does between two awaits is all or nothing.
 """
 
 import asyncio
 import logging
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.audit import AuditLog
 from sandbox.catalogue import Catalogue
 from sandbox.faults import FaultBook, FaultError, checked_values
 from sandbox.file_systems import FileSystemBook
 from sandbox.firewall import Firewall
-from sandbox.ledger import Ledger, LedgerEntry
-from sandbox.life_script import LifeScript
-from sandbox.machines import Machine, Order, Status
+from sandbox.ledger import Ledger
+from sandbox.machines import Machine, Site, Status
 from sandbox.options import Options
 from sandbox.processes import end_processes
 from sandbox.request_log import RequestLog
+from sandbox.runpod.catalogue import PodCatalogue
 from sandbox.ssh_keys import SshKeyBook
+
+M = TypeVar("M", bound=Machine)
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,9 @@ class Cloud:
         self.options = options
         self.settings = options.settings
         self.catalogue = Catalogue()
+        self.pod_catalogue = PodCatalogue()
+        # The keys of RunPod's account, as their lines were sent.
+        self.pod_keys: list[str] = []
         self.ssh_keys = SshKeyBook()
         self.file_systems = FileSystemBook()
         self.firewall = Firewall()
@@ -44,72 +49,59 @@ class Cloud:
         self.faults = FaultBook()
         self.requests = RequestLog()
         self.ledger = Ledger(options.data_dir / "ledger.json")
-        self._machines_dir = options.data_dir / "machines"
+        self.site = Site(
+            machines_dir=options.data_dir / "machines",
+            image_python=options.image_python,
+            faults=self.faults,
+        )
         self._machines: dict[str, Machine] = {}
-        # The free machine that each took, to be given back once.
-        self._places: dict[str, tuple[str, str]] = {}
+        # How the place that each machine took is given back, once.
+        self._give_back: dict[str, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def clear_leftovers(self) -> None:
         """End what a killed sandbox left behind in this data folder, and close its bill."""
         for machine_id in self.ledger.running():
             await end_processes(machine_id)
-        shutil.rmtree(self._machines_dir, ignore_errors=True)
+        shutil.rmtree(self.site.machines_dir, ignore_errors=True)
         self.ledger.close_all()
 
     def machines(self) -> list[Machine]:
         """Return every machine that this sandbox ever launched, oldest first."""
         return list(self._machines.values())
 
-    def listed(self) -> list[Machine]:
-        """Return the machines that the list shows now."""
-        return [machine for machine in self.machines() if self._is_listed(machine)]
+    def listed(self, kind: type[M]) -> list[M]:
+        """Return the machines of one cloud that its list shows now, oldest first."""
+        return [
+            machine
+            for machine in self.machines()
+            if isinstance(machine, kind) and machine.is_shown(self.settings)
+        ]
 
-    def find(self, machine_id: str) -> Machine | None:
-        """Return a machine as long as GET by id knows it."""
+    def find(self, machine_id: str, kind: type[M]) -> M | None:
+        """Return a machine as long as a call by id knows it."""
         machine = self._machines.get(machine_id)
-        if machine is None or machine.has_vanished:
-            return None
-        if _seconds_since_end(machine) > self.settings.terminated_get_seconds:
-            return None
-        return machine
+        if isinstance(machine, kind) and machine.is_known(self.settings):
+            return machine
+        return None
 
-    def live_machines(self) -> list[Machine]:
-        return [machine for machine in self.machines() if machine.is_live()]
+    def live_machines(self, kind: type[M]) -> list[M]:
+        return [m for m in self.machines() if isinstance(m, kind) and m.is_live()]
 
-    def launch(
-        self, order: Order, *, script: LifeScript, place: tuple[str, str] | None = None
-    ) -> Machine:
-        """Start a machine's life and its bill; ``place`` is the capacity that was taken for it."""
-        machine = Machine(
-            order,
-            machines_dir=self._machines_dir,
-            image_python=self.options.image_python,
-            script=script,
-            faults=self.faults,
-        )
-        if place is not None:
-            self._places[machine.machine_id] = place
+    def launch(self, machine: Machine, *, give_back: Callable[[], None] | None = None) -> None:
+        """Start a machine's life and its bill; ``give_back`` frees the capacity taken for it."""
+        if give_back is not None:
+            self._give_back[machine.machine_id] = give_back
         self._machines[machine.machine_id] = machine
-        self.ledger.open(
-            LedgerEntry(
-                machine_id=machine.machine_id,
-                name=order.name or "",
-                instance_type=order.instance_type.name,
-                region=order.region,
-                price_cents_per_hour=order.instance_type.price_cents_per_hour,
-                launched_at=machine.launched_at,
-            )
-        )
+        self.ledger.open(machine.ledger_entry())
         self._start(self._boot(machine))
-        return machine
 
     def terminate(self, machine: Machine, *, stuck_seconds: float | None = 0.0) -> None:
         """Begin the end of a machine; a second time does nothing.
 
         ``stuck_seconds`` is how much longer than usual it is terminating, None is for ever.
         """
-        if machine.is_live():
+        if machine.is_live() or machine.status is Status.STOPPED:
             machine.status = Status.TERMINATING
             self._start(self._terminate(machine, stuck_seconds))
 
@@ -120,6 +112,21 @@ class Cloud:
         """
         machine.is_restarting = True
         self._start(self._restart(machine))
+
+    def stop(self, machine: Machine) -> None:
+        """End container and rent, keep the order; the place is free for others."""
+        machine.status = Status.STOPPED
+        self.ledger.pause(machine.machine_id)
+        self._free_place(machine)
+        self._start(machine.halt())
+
+    async def start(self, machine: Machine, *, give_back: Callable[[], None]) -> None:
+        """Boot a stopped machine from a new image, on the place that was taken for it."""
+        self._give_back[machine.machine_id] = give_back
+        machine.status = Status.BOOTING
+        self.ledger.resume(machine.machine_id)
+        await machine.renew()
+        self._start(self._boot(machine))
 
     def vanish(self, machine: Machine) -> None:
         """Take a machine away without a word: no list shows it from now on."""
@@ -139,13 +146,19 @@ class Cloud:
 
     async def _boot(self, machine: Machine) -> None:
         script, half = machine.script, self.settings.boot_seconds / 2
+        machine.boots += 1
+        boot = machine.boots
         await asyncio.sleep(half)
-        if machine.is_live():
+        if script.has("never_placed"):
+            return
+        if machine.is_live() and machine.boots == boot:
             machine.take_address()
+            machine.address_taken()
             if not script.has("ip_late"):
                 machine.show_address()
         await asyncio.sleep(half)
-        if not machine.is_live() or script.has("boot_never_ends"):
+        is_over = not machine.is_live() or machine.boots != boot
+        if is_over or script.has("boot_never_ends"):
             return
         if script.has("unhealthy"):
             machine.status = Status.UNHEALTHY
@@ -155,7 +168,7 @@ class Cloud:
         if not machine.is_live():
             return
         machine.status = Status.ACTIVE
-        machine.jupyter_token = secrets.token_hex(16)
+        machine.became_active()
         self._script_later(machine)
 
     def happen(self, machine: Machine, kind: str, values: Mapping[str, Any]) -> None:
@@ -198,6 +211,10 @@ class Cloud:
         await asyncio.sleep(self.settings.boot_seconds)
         if machine.is_live():
             machine.open_ssh()
+            machine.became_active()
+            if machine.script.has("stale_port"):
+                seconds = machine.script.seconds("stale_port") or 0.0
+                self._start(_later(machine, seconds, machine.show_address))
         machine.is_restarting = False
 
     async def _terminate(self, machine: Machine, stuck_seconds: float | None) -> None:
@@ -209,6 +226,9 @@ class Cloud:
             await self._close(machine)
 
     def _preempt(self, machine: Machine) -> None:
+        if machine.stops_when_preempted:
+            self.stop(machine)
+            return
         machine.status = Status.PREEMPTED
         self._start(self._close(machine, status=Status.PREEMPTED))
 
@@ -218,14 +238,12 @@ class Cloud:
         machine.status = status
         machine.terminated_at = time.time()
         self.ledger.close(machine.machine_id)
-        place = self._places.pop(machine.machine_id, None)
-        if place is not None:
-            self.catalogue.give_back(*place)
+        self._free_place(machine)
 
-    def _is_listed(self, machine: Machine) -> bool:
-        is_hidden = time.time() - machine.launched_at < machine.script.hidden_for_seconds
-        is_long_gone = _seconds_since_end(machine) > self.settings.terminated_visible_seconds
-        return not (machine.has_vanished or is_hidden or is_long_gone)
+    def _free_place(self, machine: Machine) -> None:
+        give_back = self._give_back.pop(machine.machine_id, None)
+        if give_back is not None:
+            give_back()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -248,7 +266,3 @@ def _report_failure(task: "asyncio.Task[None]") -> None:
     """Say at once that a machine's life broke off; nobody waits for the task."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("The life of a machine broke off.", exc_info=error)
-
-
-def _seconds_since_end(machine: Machine) -> float:
-    return 0.0 if machine.terminated_at is None else time.time() - machine.terminated_at

@@ -3,20 +3,20 @@
 Every call but ``health`` needs the control key, as ``X-Sandbox-Control`` or as a Bearer token.
 
     GET  health                      {"status": "ok"}
-    GET  ledger                      {"quantum_seconds", "entries": [...], "total_cents"}
+    GET  ledger                      {"entries": [...], "total_cents"}
     GET  machines                    {"machines": [...]}, every one ever launched
     POST machines/ID/vanish          the machine is gone, without a word
     POST machines/ID/happen          {"kind", ...}: that fault of an active machine, at once
     GET  requests                    {"requests": [...]}, what reached the API
     GET | POST | DELETE  faults      see faults.py; DELETE clears the script
-    GET | POST  prices               {"instance_type", "price_cents_per_hour"}
-    GET | POST  capacity             {"instance_type", "region", "free"}
+    GET | POST  prices               {"instance_type", "price_cents_per_hour"}, RunPod's with "tier"
+    GET | POST  capacity             {"instance_type", "region", "free"}, RunPod's with "tier"
     GET | POST  settings             any of boot_seconds, terminate_seconds, ... (options.py)
 """
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -28,6 +28,7 @@ from sandbox.faults import FaultError
 from sandbox.machines import Machine
 from sandbox.options import Settings
 from sandbox.processes import processes_by_machine
+from sandbox.runpod.catalogue import Tier
 
 BASE_PATH = "/_sandbox"
 
@@ -137,26 +138,39 @@ class Control:
         return web.json_response({"faults": []})
 
     async def _prices(self, request: web.Request) -> web.Response:
-        return web.json_response({"prices": self._cloud.catalogue.prices()})
+        return web.json_response(
+            {
+                "prices": self._cloud.catalogue.prices(),
+                "runpod": self._cloud.pod_catalogue.prices(),
+            }
+        )
 
     async def _set_price(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        self._cloud.catalogue.set_price(
-            str(body.get("instance_type")),
-            price_cents_per_hour=_whole_number(body, "price_cents_per_hour"),
-        )
+        name, cents = str(body.get("instance_type")), _whole_number(body, "price_cents_per_hour")
+        if self._cloud.pod_catalogue.gpu_type(name) is None:
+            self._cloud.catalogue.set_price(name, price_cents_per_hour=cents)
+        else:
+            tier = _tier(body)
+            self._cloud.pod_catalogue.set_price(name, price_cents_per_hour=cents, tier=tier)
         return await self._prices(request)
 
     async def _capacity(self, request: web.Request) -> web.Response:
-        return web.json_response({"capacity": self._cloud.catalogue.capacity()})
+        return web.json_response(
+            {
+                "capacity": self._cloud.catalogue.capacity(),
+                "runpod": self._cloud.pod_catalogue.capacity(),
+            }
+        )
 
     async def _set_capacity(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        self._cloud.catalogue.set_free(
-            str(body.get("instance_type")),
-            str(body.get("region")),
-            free=_whole_number(body, "free"),
-        )
+        name, region = str(body.get("instance_type")), str(body.get("region"))
+        free = _whole_number(body, "free")
+        if self._cloud.pod_catalogue.gpu_type(name) is None:
+            self._cloud.catalogue.set_free(name, region, free=free)
+        else:
+            self._cloud.pod_catalogue.set_free(name, region, free=free, tier=_tier(body))
         return await self._capacity(request)
 
     async def _settings(self, request: web.Request) -> web.Response:
@@ -164,11 +178,11 @@ class Control:
 
     async def _change_settings(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        known = {field.name for field in fields(Settings)}
+        known = asdict(Settings())
         for name, value in body.items():
             if name not in known:
                 raise ControlError(400, f"There is no setting {name}.")
-            if (name == "rate_limits") is not isinstance(value, bool):
+            if isinstance(known[name], bool) is not isinstance(value, bool):
                 raise ControlError(400, f"{name} cannot be {value!r}.")
             if not isinstance(value, int | float) or value < 0:
                 raise ControlError(400, f"{name} must be a number, 0 or more.")
@@ -185,6 +199,14 @@ async def _body(request: web.Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ControlError(400, "The body is not an object.")
     return body
+
+
+def _tier(body: dict[str, Any]) -> Tier:
+    """Return RunPod's tier that a call names, Secure Cloud unless it says so."""
+    try:
+        return Tier(body.get("tier", Tier.SECURE))
+    except ValueError:
+        raise ControlError(400, "tier must be SECURE or COMMUNITY.") from None
 
 
 def _whole_number(body: dict[str, Any], name: str) -> int:

@@ -12,19 +12,21 @@ Stage = Literal[
     "delay_before", "before", "capacity", "order", "list", "terminate", "delay_after", "after",
     # The life of the machine that a launch starts; each stage is a matter of its own.
     "boot", "listing", "address", "ssh_start", "host_key", "gpu", "stand_in", "disk", "install",
-    "reboot", "process",
+    "reboot", "process", "port", "log",
     # A connection, a command.
     "ssh", "exec",
 ]  # fmt: skip
 
 LIFE_STAGES: tuple[Stage, ...] = (
     "boot", "listing", "address", "ssh_start", "host_key", "gpu", "stand_in", "disk", "install",
-    "reboot", "process",
+    "reboot", "process", "port", "log",
 )  # fmt: skip
 
 CALLS = (
     "launch", "list", "get", "rename", "restart", "terminate", "instance-types", "ssh-keys",
     "regions", "images", "file-systems", "firewall-rules", "firewall-rulesets", "audit-events",
+    # RunPod's alone: start, stop and reset; log; bill.
+    "action", "logs", "billing",
 )  # fmt: skip
 # An SSH connection to a machine, a command on one.
 SSH, EXEC = "ssh", "exec"
@@ -71,7 +73,12 @@ KINDS: Mapping[str, Kind] = {
         stage_after_commit="delay_after",
         values={"seconds": 1.0, "commit": False},
     ),
-    "capacity": _launched("Refused for capacity although the catalogue says yes (F13)", "capacity"),
+    "capacity": Kind(
+        "Refused for capacity although the catalogue says yes (F13); on ``action``, a stopped pod "
+        "finds its host full",
+        "capacity",
+        operations=("launch", "action"),
+    ),
     "two_ids": _launched("One launch starts two machines and answers both ids (F21)", "order"),
     "wrong_type": _launched(
         "A machine of another type is started (F21)", "order", instance_type="gpu_1x_a100"
@@ -182,6 +189,18 @@ KINDS: Mapping[str, Kind] = {
         signal="KILL",
         kernel_says="",
         seconds=0.0,
+    ),
+    "never_placed": _launched(
+        "No host is found: a pod stays ``PROVISIONING`` for ever, an instance ``booting`` (F25)",
+        "boot",
+    ),
+    "stale_port": _launched(
+        "RunPod only: after a restart the old public port is shown for ``seconds``",
+        "port",
+        seconds=5.0,
+    ),
+    "log_without_host_keys": _launched(
+        "RunPod only: the log holds no fingerprints of host keys (F30)", "log"
     ),
     "ssh_reset": _connection("The connection is reset before a word is said (F29)"),
     "ssh_hang": _connection("The connection is taken and never answered (F29)"),

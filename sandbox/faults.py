@@ -1,11 +1,12 @@
 """Faults on demand: a script of rows, each used a number of times on the calls it names.
 
 A row is posted to /_sandbox/faults as
-``{"on": OPERATION, "kind": KIND, "times": 1, "skip": 0, "after_seconds": 0, "named": "", ...the
-kind's own values}``. ``times`` null means until deleted; ``skip`` lets that many fitting calls pass
-first; the row sleeps for ``after_seconds``; ``named`` is a part of the names of the machines that
-it is about. In one call at most one row acts at each stage, the oldest first, so two rows of one
-stage act one call after the other. The kinds are in fault_kinds.py.
+``{"on": OPERATION, "kind": KIND, "times": 1, "skip": 0, "after_seconds": 0, "named": "",
+"cloud": null, ...the kind's own values}``. ``times`` null means until deleted; ``skip`` lets that
+many fitting calls pass first; the row sleeps for ``after_seconds``; ``named`` is a part of the
+names of the machines that it is about, ``cloud`` the cloud, null any. In one call at most one row
+acts at each stage, the oldest first, so two rows of one stage act one call after the other. The
+kinds are in fault_kinds.py.
 """
 
 import time
@@ -13,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sandbox.catalogue import INSTANCE_TYPES, REGIONS
+from sandbox.catalogue import REGIONS
 from sandbox.fault_kinds import KINDS, SSH, Stage
+from sandbox.runpod.catalogue import DATA_CENTERS, sold_types
 
+CLOUDS = ("lambda", "runpod")
 SIGNALS = ("KILL", "STOP", "CONT", "TERM", "INT", "HUP", "SEGV", "ABRT", "BUS")
 NUMBERS = ("seconds", "bytes", "bytes_per_second", "keep", "tries")
 
@@ -34,6 +37,9 @@ class Hit(Protocol):
     def machine(self) -> str: ...
 
     @property
+    def cloud(self) -> str: ...
+
+    @property
     def faults(self) -> list[str]: ...
 
 
@@ -44,6 +50,7 @@ class SshHit:
     machine: str
     operation: str = SSH
     command: str = ""
+    cloud: str = "lambda"
     faults: list[str] = field(default_factory=list)
 
 
@@ -58,6 +65,7 @@ class Fault:
     skip: int
     after_seconds: float
     named: str
+    cloud: str | None
     values: dict[str, Any]
     used: int = 0
     posted_at: float = field(default_factory=time.monotonic)
@@ -71,7 +79,7 @@ class Fault:
 
     def fits(self, hit: Hit) -> bool:
         """Say whether the row is awake and about this."""
-        if self.on not in ("*", hit.operation):
+        if self.on not in ("*", hit.operation) or self.cloud not in (None, hit.cloud):
             return False
         if hit.operation not in KINDS[self.kind].operations:
             return False
@@ -99,6 +107,7 @@ class Fault:
             "skip": self.skip,
             "after_seconds": self.after_seconds,
             "named": self.named,
+            "cloud": self.cloud,
             "used": self.used,
             **self.values,
         }
@@ -117,12 +126,15 @@ class FaultBook:
         on, kind = values.pop("on", None), values.pop("kind", None)
         times, skip = values.pop("times", 1), values.pop("skip", 0)
         after_seconds, named = values.pop("after_seconds", 0), values.pop("named", "")
+        cloud = values.pop("cloud", None)
         if not isinstance(kind, str) or kind not in KINDS:
             raise FaultError(f"kind must be one of {', '.join(KINDS)}.")
         if not isinstance(on, str) or on not in ("*", *KINDS[kind].operations):
             raise FaultError(f"{kind} goes on one of *, {', '.join(KINDS[kind].operations)}.")
         if not isinstance(named, str):
             raise FaultError("named must be a text.")
+        if cloud is not None and cloud not in CLOUDS:
+            raise FaultError(f"cloud must be null or one of {', '.join(CLOUDS)}.")
         self._count += 1
         fault = Fault(
             number=self._count,
@@ -132,6 +144,7 @@ class FaultBook:
             skip=_count("skip", skip),
             after_seconds=_number("after_seconds", after_seconds),
             named=named,
+            cloud=None if cloud is None else str(cloud),
             values=checked_values(kind, values),
         )
         self._faults.append(fault)
@@ -185,9 +198,9 @@ def _check_call_values(values: Mapping[str, Any]) -> None:
 
 def _check_names(values: Mapping[str, Any]) -> None:
     type_name = values.get("instance_type")
-    if "instance_type" in values and type_name not in {kind.name for kind in INSTANCE_TYPES}:
+    if "instance_type" in values and not any(kind.name == type_name for kind in sold_types()):
         raise FaultError(f"There is no instance type {type_name}.")
-    if "region" in values and values["region"] not in tuple(REGIONS):
+    if "region" in values and values["region"] not in (*REGIONS, *DATA_CENTERS):
         raise FaultError(f"There is no region {values['region']}.")
     if not isinstance(values.get("machine"), str | None):
         raise FaultError("machine must be a machine's name, or null for any.")

@@ -160,7 +160,7 @@ def _write_python(files: MachineFiles, *, image_python: Path, script: LifeScript
     text = INSTALL_FAILS.format(
         counter=shlex.quote(str(counter)), python=shlex.quote(str(image_python))
     )
-    _write_script(program, text)
+    write_script(program, text)
 
 
 def shell_environment(files: MachineFiles, *, user: str) -> dict[str, str]:
@@ -181,10 +181,10 @@ def shell_environment(files: MachineFiles, *, user: str) -> dict[str, str]:
 
 def _write_program(path: Path, command: list[str], *, passes_arguments: bool = True) -> None:
     arguments = ' "$@"' if passes_arguments else ""
-    _write_script(path, f"#!/bin/sh\nexec {shlex.join(command)}{arguments}\n")
+    write_script(path, f"#!/bin/sh\nexec {shlex.join(command)}{arguments}\n")
 
 
-def _write_script(path: Path, text: str) -> None:
+def write_script(path: Path, text: str) -> None:
     """Write a program whole at once: somebody may be running the one that it replaces."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from sandbox.catalogue import IMAGES, INSTANCE_TYPES, REGIONS, Catalogue, Image, InstanceType
 from sandbox.file_systems import FileSystem
 from sandbox.firewall import Ruleset
+from sandbox.lambda_machine import LambdaMachine
 from sandbox.ledger import iso
-from sandbox.machines import Machine, Status
+from sandbox.machines import Status
 
 Json = dict[str, object]
 
@@ -55,7 +56,7 @@ def images_json() -> list[Json]:
     return [_image_json(image, region) for image in IMAGES for region in REGIONS]
 
 
-def instance_json(machine: Machine, catalogue: Catalogue) -> Json:
+def instance_json(machine: LambdaMachine, catalogue: Catalogue) -> Json:
     """Return an instance as the API shows it; its type carries the present price."""
     order = machine.order
     kind = catalogue.instance_type(order.instance_type.name) or order.instance_type
@@ -112,7 +113,7 @@ def foreign_instances_json() -> list[Json]:
     ]
 
 
-def file_system_json(file_system: FileSystem, machines: Iterable[Machine]) -> Json:
+def file_system_json(file_system: FileSystem, machines: Iterable[LambdaMachine]) -> Json:
     """Return a file system; the machines are those that may have it mounted."""
     return {
         "id": file_system.file_system_id,
@@ -126,13 +127,13 @@ def file_system_json(file_system: FileSystem, machines: Iterable[Machine]) -> Js
     }
 
 
-def used_file_system_ids(machines: Iterable[Machine]) -> set[str]:
+def used_file_system_ids(machines: Iterable[LambdaMachine]) -> set[str]:
     return {
         mount.file_system.file_system_id for machine in machines for mount in machine.order.mounts
     }
 
 
-def ruleset_json(ruleset: Ruleset, machines: Iterable[Machine]) -> Json:
+def ruleset_json(ruleset: Ruleset, machines: Iterable[LambdaMachine]) -> Json:
     return {
         "id": ruleset.ruleset_id,
         "name": ruleset.name,
@@ -147,7 +148,7 @@ def ruleset_json(ruleset: Ruleset, machines: Iterable[Machine]) -> Json:
     }
 
 
-def _action_json(name: str, machine: Machine) -> Json:
+def _action_json(name: str, machine: LambdaMachine) -> Json:
     """Say whether an action is possible: terminate always is until the end has begun."""
     if machine.status in (Status.TERMINATING, Status.TERMINATED, Status.PREEMPTED):
         return _blocked("vm-is-terminating", "The instance is terminating.")

@@ -4,7 +4,7 @@ Paths, bodies, envelopes and errors: the vendor's OpenAPI document 1.10.0 and th
 collected in lambda-cloud-api.md. What is not served answers 404, as an unknown path does.
 """
 
-from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 from aiohttp import web
 
@@ -13,21 +13,24 @@ from sandbox.auth import is_same_key, presented_key
 from sandbox.catalogue import REGIONS
 from sandbox.cloud import Cloud
 from sandbox.errors import ApiError
-from sandbox.fault_answers import fault_answer, hang_up, wait
 from sandbox.instance_json import images_json, offers_json, region_json
 from sandbox.rate_limits import RateLimiter
+from sandbox.wire import Wire
 from sandbox.wire_account import FileSystemsWire, FirewallWire, KeysWire
 from sandbox.wire_call import Call, Page, Route
 from sandbox.wire_instances import InstancesWire
 
 BASE_PATH = "/api/v1"
+TOO_MANY_REQUESTS = 429
 
 
-class LambdaWire:
-    """The endpoints of one cloud."""
+class LambdaWire(Wire):
+    """Lambda's endpoints."""
+
+    cloud_name: ClassVar[str] = "lambda"
 
     def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+        super().__init__(cloud)
         self._limiter = RateLimiter()
         self.routes = (
             *InstancesWire(cloud).routes(),
@@ -41,42 +44,13 @@ class LambdaWire:
 
     def add_routes(self, app: web.Application) -> None:
         for route in self.routes:
-            app.router.add_route(route.method, BASE_PATH + route.path, self._handler(route))
+            app.router.add_route(route.method, BASE_PATH + route.path, self.handler(route))
         known = {route.path for route in self.routes}
         for path in sorted(known):
             wrong_method = Route("*", path, "unknown", self._method_not_allowed)
-            app.router.add_route("*", BASE_PATH + path, self._handler(wrong_method))
+            app.router.add_route("*", BASE_PATH + path, self.handler(wrong_method))
         unknown = Route("*", "/{id:.*}", "unknown", self._not_found)
-        app.router.add_route("*", BASE_PATH + unknown.path, self._handler(unknown))
-
-    def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            record = self._cloud.requests.add(
-                method=request.method,
-                path=request.path,
-                operation=route.operation,
-                key=presented_key(request),
-            )
-            response = await self._serve(route, Call(request, record))
-            if response is None:
-                return hang_up(request)
-            record.status = response.status
-            return response
-
-        return handle
-
-    async def _serve(self, route: Route, call: Call) -> web.Response | None:
-        """Answer a call with the faults that are put on it; None closes the connection."""
-        faults = self._cloud.faults
-        await wait(faults.take("delay_before", call.record))
-        if fault := faults.take("before", call.record):
-            return fault_answer(fault, None, operation=route.operation)
-        response = await self._answer(route, call)
-        await wait(faults.take("delay_after", call.record))
-        fault = faults.take("after", call.record)
-        if fault is None:
-            return response
-        return fault_answer(fault, response, operation=route.operation)
+        app.router.add_route("*", BASE_PATH + unknown.path, self.handler(unknown))
 
     async def _answer(self, route: Route, call: Call) -> web.Response:
         if self._cloud.settings.rate_limits and not self._limiter.allows(route.operation):
@@ -86,6 +60,20 @@ class LambdaWire:
             return _success(await route.answer(call))
         except ApiError as error:
             return error.response()
+
+    def _usual_answer(self, status: int, operation: str) -> web.Response:
+        if status == TOO_MANY_REQUESTS:
+            return errors.rate_limited()
+        is_about_a_machine = operation in ("get", "rename", "restart", "terminate")
+        usual = {
+            400: errors.unreadable_body(),
+            401: errors.unauthorized(),
+            403: errors.account_inactive(),
+            404: errors.no_such_instance() if is_about_a_machine else errors.not_found(),
+        }
+        if operation == "restart":
+            usual[409] = errors.conflict("The request conflicts with the current state.")
+        return usual.get(status, errors.internal(status)).response()
 
     def _authenticate(self, request: web.Request) -> None:
         key = presented_key(request)

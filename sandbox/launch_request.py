@@ -13,7 +13,7 @@ from sandbox.catalogue import IMAGES, REGIONS, InstanceType
 from sandbox.cloud import Cloud
 from sandbox.errors import ApiError, file_system_in_wrong_region, invalid, no_such_resource
 from sandbox.file_systems import FileSystem
-from sandbox.machines import Mount, Order
+from sandbox.lambda_machine import LambdaOrder, Mount
 
 Body = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ MOUNT_POINT = re.compile(r"(/home|/lambda/nfs|/data)[//a-zA-Z0-9-]*")
 MOUNT_POINT_LENGTH = 256
 
 
-def read_launch(body: Body, cloud: Cloud) -> Order:
+def read_launch(body: Body, cloud: Cloud) -> LambdaOrder:
     """Return the order that the body describes; raises ApiError. Unknown fields are ignored."""
     region = _text(body, "region_name", required=True)
     type_name = _text(body, "instance_type_name", required=True)
@@ -50,7 +50,7 @@ def read_launch(body: Body, cloud: Cloud) -> Order:
         raise no_such_resource(f"Region {region} does not exist.")
     _check_image(body, kind)
     _check_rulesets(ruleset_ids, region, cloud)
-    return Order(
+    return LambdaOrder(
         name=name,
         instance_type=kind,
         region=region,

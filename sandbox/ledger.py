@@ -1,7 +1,8 @@
-"""The cloud's own bill: launch accepted to terminated, rounded up to whole minutes.
+"""The clouds' own bill: launch accepted to terminated, rounded up to whole quanta.
 
-Lambda bills in one-minute increments without a minimum; when exactly the count starts and ends is
-contradictory in its documentation, so the sandbox bills the longer reading (lambda-cloud-api.md
+RunPod bills by the second, with its disks, and its clock starts at creation (runpod-api.md section
+7). Lambda bills in one-minute increments without a minimum; when exactly the count starts and ends
+is contradictory in its documentation, so the sandbox bills the longer reading (lambda-cloud-api.md
 section 8). The ledger lies in the data folder, so that it outlives the process.
 """
 
@@ -13,8 +14,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-QUANTUM_SECONDS = 60
 SECONDS_PER_HOUR = 3600
+# RunPod's disks are priced by the month, whose hours it does not say.
+HOURS_PER_MONTH = 730
+DISK_CENTS_PER_GB_MONTH = 10
+STOPPED_VOLUME_CENTS_PER_GB_MONTH = 20
 
 
 @dataclass
@@ -28,16 +32,39 @@ class LedgerEntry:
     price_cents_per_hour: int
     launched_at: float
     terminated_at: float | None = None
+    quantum_seconds: int = 60
+    cloud: str = "lambda"
+    # The container's disk is gone while the machine is stopped, the volume stays and costs twice.
+    disk_gb: int = 0
+    volume_gb: int = 0
+    stopped_at: float | None = None
+    stopped_seconds: float = 0.0
 
-    def quanta(self, *, now: float) -> int:
-        """Return the quanta begun until ``now`` or the end; being launched costs at least one."""
+    def billed_seconds(self, *, now: float) -> int:
+        """Return the seconds of the quanta begun; being launched costs at least one."""
         ended = now if self.terminated_at is None else self.terminated_at
-        return max(1, math.ceil((ended - self.launched_at) / QUANTUM_SECONDS))
+        rented = ended - self.launched_at - self._stopped_seconds(now=ended)
+        return max(1, math.ceil(rented / self.quantum_seconds)) * self.quantum_seconds
+
+    def compute_cents(self, *, now: float) -> Decimal:
+        """Return the rent without disks in US cents, exact to the 28 digits of Decimal."""
+        seconds = self.billed_seconds(now=now)
+        return Decimal(self.price_cents_per_hour) * seconds / SECONDS_PER_HOUR
+
+    def disk_cents(self, *, now: float) -> Decimal:
+        ended = now if self.terminated_at is None else self.terminated_at
+        stopped = math.ceil(self._stopped_seconds(now=ended))
+        running = (self.disk_gb + self.volume_gb) * DISK_CENTS_PER_GB_MONTH
+        resting = self.volume_gb * STOPPED_VOLUME_CENTS_PER_GB_MONTH
+        cents = Decimal(running * self.billed_seconds(now=now) + resting * stopped)
+        return cents / HOURS_PER_MONTH / SECONDS_PER_HOUR
 
     def cost_cents(self, *, now: float) -> Decimal:
-        """Return the rent in US cents, exact to the 28 digits of Decimal."""
-        seconds = self.quanta(now=now) * QUANTUM_SECONDS
-        return Decimal(self.price_cents_per_hour) * seconds / SECONDS_PER_HOUR
+        """Return what the machine has cost so far."""
+        return self.compute_cents(now=now) + self.disk_cents(now=now)
+
+    def _stopped_seconds(self, *, now: float) -> float:
+        return self.stopped_seconds + (0.0 if self.stopped_at is None else now - self.stopped_at)
 
     def as_json(self, *, now: float) -> dict[str, object]:
         return {
@@ -48,7 +75,9 @@ class LedgerEntry:
             "price_cents_per_hour": self.price_cents_per_hour,
             "launched_at": iso(self.launched_at),
             "terminated_at": None if self.terminated_at is None else iso(self.terminated_at),
-            "billed_seconds": self.quanta(now=now) * QUANTUM_SECONDS,
+            "cloud": self.cloud,
+            "quantum_seconds": self.quantum_seconds,
+            "billed_seconds": self.billed_seconds(now=now),
             "cost_cents": format(self.cost_cents(now=now), "f"),
         }
 
@@ -74,6 +103,22 @@ class Ledger:
             entry.terminated_at = time.time()
             self._save()
 
+    def pause(self, machine_id: str) -> None:
+        """Stop the count of the compute until ``resume``."""
+        entry = self._entries[machine_id]
+        entry.stopped_at = time.time()
+        self._save()
+
+    def resume(self, machine_id: str) -> None:
+        entry = self._entries[machine_id]
+        if entry.stopped_at is not None:
+            entry.stopped_seconds += time.time() - entry.stopped_at
+            entry.stopped_at = None
+            self._save()
+
+    def entries(self, cloud: str) -> list[LedgerEntry]:
+        return [entry for entry in self._entries.values() if entry.cloud == cloud]
+
     def running(self) -> list[str]:
         """Return the ids of the machines whose count goes on."""
         entries = self._entries.values()
@@ -89,7 +134,6 @@ class Ledger:
         entries = self._entries.values()
         total = sum((entry.cost_cents(now=now) for entry in entries), Decimal(0))
         return {
-            "quantum_seconds": QUANTUM_SECONDS,
             "entries": [entry.as_json(now=now) for entry in entries],
             "total_cents": format(total, "f"),
         }

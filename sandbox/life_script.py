@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.catalogue import INSTANCE_TYPES, InstanceType
+from sandbox.catalogue import InstanceType
 from sandbox.fault_kinds import LIFE_STAGES
 from sandbox.faults import FaultBook, Hit
+from sandbox.runpod.catalogue import sold_types
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class LifeScript:
         if not self.has("gpu_other"):
             return bought
         name = self.faults["gpu_other"]["instance_type"]
-        return next(kind for kind in INSTANCE_TYPES if kind.name == name)
+        return next(kind for kind in sold_types() if kind.name == name)
 
 
 def take_life_script(faults: FaultBook, hit: Hit) -> LifeScript:

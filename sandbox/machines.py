@@ -2,29 +2,28 @@
 
 import asyncio
 import random
-import secrets
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import asyncssh
 
 from sandbox.catalogue import InstanceType
 from sandbox.faults import FaultBook
-from sandbox.file_systems import FileSystem
 from sandbox.image import MachineFiles, lose_gpu, note_in_kernel_log, write_image
-from sandbox.ledger import iso
+from sandbox.ledger import LedgerEntry, iso
 from sandbox.life_script import LifeScript
+from sandbox.options import Settings
 from sandbox.processes import end_processes, process_with, send_signal
 from sandbox.sftp import Disk
-from sandbox.ssh_server import SSH_PORT, SshServer
-from sandbox.user_data import read_user_data
+from sandbox.ssh_server import Guest, SshServer
 
 ADDRESS_TRIES = 100
 # How often a machine is searched for a process that a fault waits for.
@@ -32,78 +31,108 @@ LOOK_SECONDS = 0.1
 
 
 class Status(StrEnum):
-    """The states of an instance, in Lambda's words."""
+    """The states of a machine; RunPod's phases are read from them (runpod/pod_json.py)."""
 
     BOOTING = "booting"
     ACTIVE = "active"
     UNHEALTHY = "unhealthy"
     PREEMPTED = "preempted"
+    # Only pods can be: the container and its disk are gone, the order stands.
+    STOPPED = "stopped"
     TERMINATING = "terminating"
     TERMINATED = "terminated"
 
 
 @dataclass(frozen=True)
-class Mount:
-    """A file system and where the machine has it."""
-
-    file_system: FileSystem
-    mount_point: str
-
-
-@dataclass(frozen=True)
 class Order:
-    """What a launch asks for, after every check has passed."""
+    """What a launch asks for at any cloud, after every check has passed."""
 
     name: str | None
     instance_type: InstanceType
     region: str
-    ssh_key_name: str
-    login_key: asyncssh.SSHKey
-    hostname: str | None = None
-    tags: tuple[tuple[str, str], ...] = ()
-    user_data: str = ""
-    mounts: tuple[Mount, ...] = ()
-    firewall_ruleset_ids: tuple[str, ...] = ()
 
 
-class Machine:
-    """A machine from its launch to its end. ``cloud`` moves its status; ``end`` leaves nothing."""
+@dataclass(frozen=True)
+class Site:
+    """What every machine of a sandbox stands on."""
+
+    machines_dir: Path
+    image_python: Path
+    faults: FaultBook
+
+
+class Machine(ABC):
+    """A machine from its launch to its end. ``cloud`` moves its status; ``end`` leaves nothing.
+
+    Each cloud has its own kind, with what only its machines have.
+    """
+
+    cloud: ClassVar[str]
+    # A preempted one can be started again, so it is stopped; others end.
+    stops_when_preempted: ClassVar[bool] = False
 
     def __init__(
         self,
         order: Order,
         *,
-        machines_dir: Path,
-        image_python: Path,
+        site: Site,
         script: LifeScript,
-        faults: FaultBook,
+        host_keys: Sequence[asyncssh.SSHKey],
+        login_keys: Sequence[asyncssh.SSHKey],
     ) -> None:
-        self.machine_id = secrets.token_hex(16)
+        self.machine_id = self.new_id()
         self.order = order
         self.script = script
         self.status = Status.BOOTING
         self.has_vanished = False
         self.is_restarting = False
+        self.boots = 0
         self.launched_at = time.time()
         self.terminated_at: float | None = None
         self.ip: str | None = None
-        self.private_ip: str | None = None
-        self.jupyter_token: str | None = None
-        self._files = MachineFiles(machines_dir / self.machine_id[:12])
-        self._user_data = read_user_data(order.user_data)
-        injected = () if script.has("host_key_ignored") else self._user_data.host_keys
-        self._host_keys = injected or (asyncssh.generate_private_key("ssh-ed25519"),)
-        self._faults = faults
+        self.ssh_port: int | None = None
+        self._site = site
+        self._files = MachineFiles(site.machines_dir / self.machine_id[:12])
+        self._host_keys = tuple(host_keys)
+        self._login_keys = tuple(login_keys)
         self._disk = Disk(script.disk_bytes)
-        self._ssh = self._new_ssh_server()
         self._socket: socket.socket | None = None
         self._ending: asyncio.Task[None] | None = None
-        write_image(
-            self._files,
-            instance_type=order.instance_type,
-            image_python=image_python,
-            script=script,
-        )
+        self._ssh = self._new_ssh_server()
+        self._write_image()
+
+    @staticmethod
+    @abstractmethod
+    def new_id() -> str:
+        """Return a new id as this cloud makes them."""
+
+    @abstractmethod
+    def bind_address(self) -> socket.socket:
+        """Return a socket bound to a free address for SSH."""
+
+    @abstractmethod
+    def ledger_entry(self) -> LedgerEntry:
+        """Return the rent as it is at the launch."""
+
+    @abstractmethod
+    def is_known(self, settings: Settings) -> bool:
+        """Say whether a call by id still finds the machine."""
+
+    @abstractmethod
+    def is_shown(self, settings: Settings) -> bool:
+        """Say whether the list shows the machine."""
+
+    def guest(self) -> Guest:
+        """Return what a login finds."""
+        return Guest()
+
+    @abstractmethod
+    def address_taken(self) -> None:
+        """Note that the machine has been placed."""
+
+    @abstractmethod
+    def became_active(self) -> None:
+        """Note that the machine is up."""
 
     def is_live(self) -> bool:
         """Say whether the machine is still there and not on its way out."""
@@ -118,19 +147,16 @@ class Machine:
 
     def take_address(self) -> None:
         """Take a free address in 127/8 and hold its SSH port, which refuses until SSH starts."""
-        self._socket = _bind_free_address()
+        self._socket = self.bind_address()
 
     def show_address(self) -> None:
         """Let the API show the address that the machine has."""
         if self._socket is not None:
-            self.ip = self._socket.getsockname()[0]
-            self.private_ip = f"10.{self.ip.removeprefix('127.')}"
+            self.ip, self.ssh_port = self._socket.getsockname()
 
     def open_ssh(self) -> None:
-        """Start SSH, unless the user data gave sshd a host key that it cannot load."""
-        if self._socket is None or self._user_data.breaks_sshd:
-            return
-        self._ssh.start(self._socket)
+        if self._socket is not None:
+            self._ssh.start(self._socket)
 
     def change_address(self) -> None:
         """Move to another address; live connections end, the host key stays."""
@@ -144,8 +170,22 @@ class Machine:
         if self._socket is not None:
             address = self._socket.getsockname()
             self._close_ssh()
-            self._socket = _bind(address)
+            self._socket = bind(address)
         await end_processes(self.machine_id)
+
+    async def halt(self) -> None:
+        """End connections, processes and files, but keep the order."""
+        self._close_ssh()
+        self._socket = None
+        self.ip = self.ssh_port = None
+        await end_processes(self.machine_id)
+        await asyncio.to_thread(shutil.rmtree, self._files.folder, ignore_errors=True)
+
+    async def renew(self) -> None:
+        """Write the image anew, once what was before has ended."""
+        await self.halt()
+        self._ssh = self._new_ssh_server()
+        self._write_image()
 
     def lose_gpu(self) -> None:
         lose_gpu(self._files)
@@ -187,10 +227,20 @@ class Machine:
             self.machine_id,
             self._files,
             name=self.order.name or "",
+            cloud=self.cloud,
             host_keys=self._host_keys,
-            login_keys=(self.order.login_key, *self._user_data.login_keys),
-            faults=self._faults,
+            login_keys=self._login_keys,
+            faults=self._site.faults,
             disk=self._disk,
+            guest=self.guest(),
+        )
+
+    def _write_image(self) -> None:
+        write_image(
+            self._files,
+            instance_type=self.order.instance_type,
+            image_python=self._site.image_python,
+            script=self.script,
         )
 
     def as_truth(self, *, pids: list[int]) -> dict[str, object]:
@@ -198,18 +248,17 @@ class Machine:
         return {
             "id": self.machine_id,
             "name": self.order.name,
+            "cloud": self.cloud,
             "status": self.status,
             "has_vanished": self.has_vanished,
             "ip": self.ip,
-            "ssh_port": SSH_PORT,
+            "ssh_port": self.ssh_port,
             "pids": pids,
             "home": str(self._files.home),
             "host_keys": [_public_line(key) for key in self._host_keys],
-            "user_data_problem": self._user_data.problem,
             "instance_type": self.order.instance_type.name,
             "region": self.order.region,
             "price_cents_per_hour": self.order.instance_type.price_cents_per_hour,
-            "tags": [{"key": key, "value": value} for key, value in self.order.tags],
             "launched_at": iso(self.launched_at),
             "terminated_at": None if self.terminated_at is None else iso(self.terminated_at),
         }
@@ -219,17 +268,20 @@ def _public_line(key: asyncssh.SSHKey) -> str:
     return key.export_public_key().decode().strip()
 
 
-def _bind_free_address() -> socket.socket:
-    """Bind the SSH port of a random address of 127/8, never one that others use by habit (T21)."""
+def bind_free_address(port: int) -> socket.socket:
+    """Bind a port of a random address of 127/8, never one that others use by habit (T21).
+
+    Port 0 is any high one.
+    """
     for _ in range(ADDRESS_TRIES):
         try:
-            return _bind((f"127.{_byte()}.{_byte()}.{_byte()}", SSH_PORT))
+            return bind((f"127.{_byte()}.{_byte()}.{_byte()}", port))
         except OSError:
             continue
     raise OSError(f"No free address in 127/8 after {ADDRESS_TRIES} tries.")
 
 
-def _bind(address: tuple[str, int]) -> socket.socket:
+def bind(address: tuple[str, int]) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

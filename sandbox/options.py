@@ -29,6 +29,13 @@ class Settings:
     terminated_visible_seconds: float = 10.0
     terminated_get_seconds: float = 60.0
     rate_limits: bool = False
+    # RunPod: RUNNING from the creation on, with a runtime of null (seen live), else the documented
+    # PROVISIONING and STARTING (runpod-api.md section 6).
+    runpod_early_running: bool = False
+    # What the account has been paid; the bill is taken from it.
+    runpod_credit_cents: float = 50_000.0
+    # The rows of a page of GET /v2/pods when the call names no limit.
+    runpod_page_size: int = 100
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ def read_options(arguments: Sequence[str]) -> Options:
             terminated_visible_seconds=given.terminated_visible_seconds,
             terminated_get_seconds=given.terminated_get_seconds,
             rate_limits=given.rate_limits,
+            runpod_early_running=given.runpod_early_running,
         ),
     )
 
@@ -96,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     defaults = Settings()
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="An emulated GPU cloud: Lambda's API, real SSH machines on loopback. "
+        description="Emulated GPU clouds: Lambda's and RunPod's APIs, real SSH on loopback. "
         "Linux only. Its machines are shells of the user who starts it.",
     )
     add = parser.add_argument
@@ -119,7 +127,12 @@ def parser() -> argparse.ArgumentParser:
         default=defaults.terminated_get_seconds,
         help="how long GET by id still answers for it",
     )
-    add("--rate-limits", action="store_true", help="1 request/s, 1 launch per 12 s, else 429")
+    add("--rate-limits", action="store_true", help="the clouds' own limits, else none")
+    add(
+        "--runpod-early-running",
+        action="store_true",
+        help="pods are RUNNING from the creation on, without a runtime",
+    )
     return parser
 
 

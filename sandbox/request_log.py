@@ -20,6 +20,7 @@ class RequestRecord:
     operation: str
     received_at: float
     key_fingerprint: str | None
+    cloud: str
     status: int | None = None
     # The names of the machines that it is about, as far as it was read.
     machine: str = ""
@@ -33,6 +34,7 @@ class RequestRecord:
             "method": self.method,
             "path": self.path,
             "operation": self.operation,
+            "cloud": self.cloud,
             "time": iso(self.received_at),
             "status": self.status,
             "key": self.key_fingerprint,
@@ -49,7 +51,9 @@ class RequestLog:
         self._records: deque[RequestRecord] = deque(maxlen=KEPT_REQUESTS)
         self._count = 0
 
-    def add(self, *, method: str, path: str, operation: str, key: str | None) -> RequestRecord:
+    def add(
+        self, *, method: str, path: str, operation: str, key: str | None, cloud: str
+    ) -> RequestRecord:
         self._count += 1
         record = RequestRecord(
             number=self._count,
@@ -58,6 +62,7 @@ class RequestLog:
             operation=operation,
             received_at=time.time(),
             key_fingerprint=None if key is None else fingerprint(key),
+            cloud=cloud,
         )
         self._records.append(record)
         return record

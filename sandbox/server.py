@@ -14,6 +14,8 @@ from sandbox.cloud import Cloud
 from sandbox.control import Control
 from sandbox.lambda_wire import LambdaWire
 from sandbox.options import Options, OptionsError
+from sandbox.runpod.rest_wire import RestWire
+from sandbox.runpod.scheduler import Scheduler
 
 HOST = "127.0.0.1"
 # A launch carries up to 1 MB of user data, more once escaped as JSON.
@@ -52,6 +54,7 @@ def _application(cloud: Cloud) -> web.Application:
     )
     Control(cloud).add_routes(app)
     LambdaWire(cloud).add_routes(app)
+    RestWire(cloud, Scheduler(cloud)).add_routes(app)
     return app
 
 

@@ -22,13 +22,15 @@ ACCEPTED_VARIABLES = re.compile(r"LANG|LC_[A-Z]+")
 Channel = asyncssh.SSHServerProcess[bytes]
 
 
-async def run_shell(channel: Channel, *, home: Path, environment: Mapping[str, str]) -> None:
-    """Run what the client asked for and send its exit status."""
+async def run_shell(
+    channel: Channel, command: str | None, *, home: Path, environment: Mapping[str, str]
+) -> None:
+    """Run a command, a shell for None, and send its exit status."""
     if channel.subsystem is not None:
         channel.exit(1)
         return
     # No login shell: /etc/profile would set another PATH.
-    arguments = ["-s"] if channel.command is None else ["-c", channel.command]
+    arguments = ["-s"] if command is None else ["-c", command]
     process = await asyncio.create_subprocess_exec(
         "/bin/bash",
         *arguments,
@@ -52,11 +54,13 @@ async def run_shell(channel: Channel, *, home: Path, environment: Mapping[str, s
     _send_exit(channel, status)
 
 
-async def run_unanswered(channel: Channel, *, home: Path, environment: Mapping[str, str]) -> None:
+async def run_unanswered(
+    channel: Channel, command: str | None, *, home: Path, environment: Mapping[str, str]
+) -> None:
     """Run the command to its end without input; what it prints reaches nobody."""
     process = await asyncio.create_subprocess_exec(
         "/bin/bash",
-        *(["-s"] if channel.command is None else ["-c", channel.command]),
+        *(["-s"] if command is None else ["-c", command]),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

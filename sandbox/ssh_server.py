@@ -1,4 +1,4 @@
-"""The SSH server of one machine: public keys only, any user name, no forwarding.
+"""The SSH server of one machine: public keys only, no forwarding.
 
 Connections are taken by hand, so that a fault can have a connection before SSH does.
 """
@@ -6,7 +6,8 @@ Connections are taken by hand, so that a fault can have a connection before SSH 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import asyncssh
 
@@ -18,8 +19,26 @@ from sandbox.relay import Line, relay, reset
 from sandbox.sftp import Disk, HomeSftpServer
 from sandbox.shell import Channel, run_shell, run_unanswered
 
-SSH_PORT = 2222
 WAITING_CONNECTIONS = 128
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What a login finds; ``user`` is the one name that may log in, None lets any.
+
+    ``paths`` are files that a real machine has at a path that is not ours to write: a command
+    that names one is given the machine's own.
+    """
+
+    user: str | None = None
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, given: str | None) -> str | None:
+        if given is None:
+            return None
+        for path, own in self.paths.items():
+            given = given.replace(path, own)
+        return given
 
 
 class SshServer:
@@ -31,18 +50,22 @@ class SshServer:
         files: MachineFiles,
         *,
         name: str,
+        cloud: str,
         host_keys: Sequence[asyncssh.SSHKey],
         login_keys: Sequence[asyncssh.SSHKey],
         faults: FaultBook,
         disk: Disk,
+        guest: Guest,
     ) -> None:
         self._machine_id = machine_id
         self._files = files
         self._name = name
+        self._cloud = cloud
         self._host_keys = list(host_keys)
         self._login_keys = {key.public_data for key in login_keys}
         self._faults = faults
         self._disk = disk
+        self._guest = guest
         self._listening: socket.socket | None = None
         self._is_stopped = False
         self._connections: set[asyncssh.SSHServerConnection] = set()
@@ -78,7 +101,7 @@ class SshServer:
 
     async def _serve(self, client: socket.socket) -> None:
         """Serve one connection, or do to it what a fault says."""
-        fault = self._faults.take("ssh", SshHit(self._name))
+        fault = self._faults.take("ssh", SshHit(self._name, cloud=self._cloud))
         if fault is None:
             await self._speak_ssh(client)
         elif fault.kind == "ssh_reset":
@@ -111,7 +134,7 @@ class SshServer:
         with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
             await asyncssh.run_server(
                 client,
-                server_factory=lambda: _Login(known, self._connections),
+                server_factory=lambda: _Login(known, self._connections, user=self._guest.user),
                 server_host_keys=self._host_keys if host_keys is None else host_keys,
                 gss_host=None,
                 process_factory=self._serve_shell,
@@ -130,11 +153,13 @@ class SshServer:
         user = str(channel.get_extra_info("username"))
         environment = shell_environment(self._files, user=user)
         environment[MARKER] = self._machine_id
-        hit = SshHit(self._name, EXEC, channel.command or "")
-        if self._faults.take("exec", hit) is None:
-            await run_shell(channel, home=self._files.home, environment=environment)
+        hit = SshHit(self._name, EXEC, channel.command or "", cloud=self._cloud)
+        is_answered = self._faults.take("exec", hit) is None
+        run = run_shell if is_answered else run_unanswered
+        command = self._guest.command(channel.command)
+        await run(channel, command, home=self._files.home, environment=environment)
+        if is_answered:
             return
-        await run_unanswered(channel, home=self._files.home, environment=environment)
         connection = channel.get_extra_info("connection")
         connection.abort()
 
@@ -160,8 +185,13 @@ class _Login(asyncssh.SSHServer):
     """One connection: its key decides. Forwarding is refused by the base class."""
 
     def __init__(
-        self, login_keys: set[bytes], connections: set[asyncssh.SSHServerConnection]
+        self,
+        login_keys: set[bytes],
+        connections: set[asyncssh.SSHServerConnection],
+        *,
+        user: str | None,
     ) -> None:
+        self._user = user
         self._login_keys = login_keys
         self._connections = connections
         self._connection: asyncssh.SSHServerConnection | None = None
@@ -178,4 +208,4 @@ class _Login(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return key.public_data in self._login_keys
+        return username == (self._user or username) and key.public_data in self._login_keys

@@ -9,6 +9,7 @@ from sandbox.instance_json import (
     ruleset_json,
     used_file_system_ids,
 )
+from sandbox.lambda_machine import LambdaMachine
 from sandbox.wire_call import Call, Page, Route
 
 SSH_KEY_NAME_LENGTH = 64
@@ -52,7 +53,7 @@ class KeysWire:
         return key.as_json()
 
     async def _delete(self, call: Call) -> object:
-        used = {machine.order.ssh_key_name for machine in self._cloud.live_machines()}
+        used = {machine.order.ssh_key_name for machine in self._cloud.live_machines(LambdaMachine)}
         self._cloud.ssh_keys.delete(call.path_id, used_names=used)
         call.audit(self._cloud.audit, "ssh_key", "delete", call.path_id)
         return {}
@@ -81,7 +82,7 @@ class FileSystemsWire:
         )
 
     async def _list(self, call: Call) -> object:
-        machines = self._cloud.live_machines()
+        machines = self._cloud.live_machines(LambdaMachine)
         return [file_system_json(each, machines) for each in self._cloud.file_systems.all()]
 
     async def _add(self, call: Call) -> object:
@@ -91,7 +92,7 @@ class FileSystemsWire:
         return file_system_json(made, [])
 
     async def _delete(self, call: Call) -> object:
-        used_ids = used_file_system_ids(self._cloud.live_machines())
+        used_ids = used_file_system_ids(self._cloud.live_machines(LambdaMachine))
         self._cloud.file_systems.delete(call.path_id, used_ids=used_ids)
         call.audit(self._cloud.audit, "filesystem", "delete", call.path_id)
         return {"deleted_ids": [call.path_id]}
@@ -128,7 +129,7 @@ class FirewallWire:
         return rules
 
     async def _list(self, call: Call) -> object:
-        machines = self._cloud.live_machines()
+        machines = self._cloud.live_machines(LambdaMachine)
         return [ruleset_json(each, machines) for each in self._cloud.firewall.rulesets()]
 
     async def _add(self, call: Call) -> object:
@@ -146,17 +147,17 @@ class FirewallWire:
 
     async def _get(self, call: Call) -> object:
         ruleset = self._cloud.firewall.found(call.path_id)
-        return ruleset_json(ruleset, self._cloud.live_machines())
+        return ruleset_json(ruleset, self._cloud.live_machines(LambdaMachine))
 
     async def _change(self, call: Call) -> object:
         ruleset = self._cloud.firewall.change(call.path_id, await call.body())
         call.audit(self._cloud.audit, "firewall_ruleset", "update", call.path_id)
-        return ruleset_json(ruleset, self._cloud.live_machines())
+        return ruleset_json(ruleset, self._cloud.live_machines(LambdaMachine))
 
     async def _delete(self, call: Call) -> object:
         used_ids = {
             ruleset_id
-            for machine in self._cloud.live_machines()
+            for machine in self._cloud.live_machines(LambdaMachine)
             for ruleset_id in machine.order.firewall_ruleset_ids
         }
         self._cloud.firewall.delete(call.path_id, used_ids=used_ids)

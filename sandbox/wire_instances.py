@@ -1,14 +1,16 @@
 """The endpoints under /instances and /instance-operations."""
 
 from dataclasses import replace
+from functools import partial
 
 from sandbox import errors
 from sandbox.cloud import Cloud
 from sandbox.faults import Fault
 from sandbox.instance_json import Json, foreign_instances_json, instance_json
+from sandbox.lambda_machine import LambdaMachine, LambdaOrder
 from sandbox.launch_request import Body, read_launch, read_new_name
 from sandbox.life_script import take_life_script
-from sandbox.machines import Machine, Order, Status
+from sandbox.machines import Status
 from sandbox.wire_call import Call, Route
 
 
@@ -33,7 +35,7 @@ class InstancesWire:
         """List the machines; none of them is part of a cluster, should one be asked for."""
         if call.query("cluster_id") is not None:
             return []
-        rows = [self._json(machine) for machine in self._cloud.listed()]
+        rows = [self._json(machine) for machine in self._cloud.listed(LambdaMachine)]
         fault = self._cloud.faults.take("list", call.record)
         if fault is None:
             self._rows_before = rows
@@ -70,14 +72,16 @@ class InstancesWire:
         second_place = place if self._cloud.catalogue.take(*place) else None
         return {"instance_ids": [first, self._launch_one(call, order, place=second_place)]}
 
-    def _launch_one(self, call: Call, order: Order, *, place: tuple[str, str] | None) -> str:
+    def _launch_one(self, call: Call, order: LambdaOrder, *, place: tuple[str, str] | None) -> str:
         script = take_life_script(self._cloud.faults, call.record)
-        machine = self._cloud.launch(order, script=script, place=place)
+        machine = LambdaMachine(order, site=self._cloud.site, script=script)
+        give_back = partial(self._cloud.catalogue.give_back, *place) if place else None
+        self._cloud.launch(machine, give_back=give_back)
         call.note(machine)
         self._audit(call, machine, "launch")
         return machine.machine_id
 
-    def _delivered(self, order: Order, fault: Fault | None) -> Order:
+    def _delivered(self, order: LambdaOrder, fault: Fault | None) -> LambdaOrder:
         """Return what is started in place of what was asked for."""
         if fault is None:
             return order
@@ -105,7 +109,7 @@ class InstancesWire:
         fault = self._cloud.faults.take("terminate", call.record)
         return {"terminated_instances": [self._end(call, each, fault) for each in machines]}
 
-    def _end(self, call: Call, machine: Machine, fault: Fault | None) -> Json:
+    def _end(self, call: Call, machine: LambdaMachine, fault: Fault | None) -> Json:
         call.note(machine)
         if fault is not None and fault.kind == "ok_but_alive":
             return {**self._json(machine), "status": "terminating"}
@@ -114,23 +118,23 @@ class InstancesWire:
         self._audit(call, machine, "terminate")
         return self._json(machine)
 
-    def _named(self, body: Body) -> list[Machine]:
+    def _named(self, body: Body) -> list[LambdaMachine]:
         """Return the machines of ``instance_ids``; one unknown id, and none is touched."""
         ids = body.get("instance_ids")
         if not isinstance(ids, list) or not ids:
             raise errors.invalid("instance_ids", "Field required")
         return [self._found(str(machine_id)) for machine_id in dict.fromkeys(map(str, ids))]
 
-    def _found(self, machine_id: str) -> Machine:
-        machine = self._cloud.find(machine_id)
+    def _found(self, machine_id: str) -> LambdaMachine:
+        machine = self._cloud.find(machine_id, LambdaMachine)
         if machine is None:
             raise errors.no_such_instance()
         return machine
 
-    def _json(self, machine: Machine) -> Json:
+    def _json(self, machine: LambdaMachine) -> Json:
         return instance_json(machine, self._cloud.catalogue)
 
-    def _audit(self, call: Call, machine: Machine, action: str) -> None:
+    def _audit(self, call: Call, machine: LambdaMachine, action: str) -> None:
         details: Json = {
             "instance_type": machine.order.instance_type.name,
             "region": machine.order.region,

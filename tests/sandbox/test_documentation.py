@@ -10,6 +10,8 @@ from sandbox.control import Control
 from sandbox.fault_kinds import CALLS, table
 from sandbox.lambda_wire import LambdaWire
 from sandbox.options import Settings, parser
+from sandbox.runpod.rest_wire import RestWire
+from sandbox.runpod.scheduler import Scheduler
 from tests.sandbox.cloud import make_cloud
 from tests.sandbox_cloud import REPOSITORY
 
@@ -43,9 +45,18 @@ def test_every_call_of_the_api_is_listed_and_no_other(tmp_path: Path) -> None:
     assert sorted(listed) == sorted(f"{route.method} {route.path}" for route in routes)
 
 
+def test_every_call_of_runpod_is_listed_and_no_other(tmp_path: Path) -> None:
+    cloud = make_cloud(tmp_path)
+    routes = RestWire(cloud, Scheduler(cloud)).routes
+
+    listed = CALL.findall(part("RunPod's side"))
+
+    assert sorted(listed) == sorted(f"{route.method} {route.path}" for route in routes)
+
+
 @pytest.mark.parametrize("operation", CALLS)
 def test_every_name_that_a_fault_goes_on_is_listed(operation: str) -> None:
-    assert f"| `{operation}` |" in part("Lambda's side")
+    assert f"| `{operation}` |" in part("Lambda's side") + part("RunPod's side")
 
 
 def test_every_control_call_is_listed_and_no_other(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_total_is_the_sum_of_the_entries(client: Client) -> None:
 
     total = sum(Decimal(entry["cost_cents"]) for entry in ledger["entries"])
     assert Decimal(ledger["total_cents"]) == total
-    assert ledger["quantum_seconds"] == 60
+    assert {entry["quantum_seconds"] for entry in ledger["entries"]} == {60}
 
 
 def test_F72_a_price_change_is_shown_at_once_and_not_billed_to_a_running_machine(
