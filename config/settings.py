@@ -61,6 +61,14 @@ LAMBDA_SSH_USER = environment.text("LAMBDA_SSH_USER", default="ubuntu")
 LAMBDA_HOST_KEY = environment.choice(
     "LAMBDA_HOST_KEY", among=("injected", "first_contact"), default="injected"
 )
+RUNPOD_API_BASE_URL = environment.text("RUNPOD_API_BASE_URL")
+RUNPOD_SSH_USER = environment.text("RUNPOD_SSH_USER", default="root")
+RUNPOD_HOST_KEY = environment.choice(
+    "RUNPOD_HOST_KEY", among=("logged", "first_contact"), default="logged"
+)
+# Unset: the provider's own image, and a disk that suits models of 8 billion parameters.
+RUNPOD_IMAGE = environment.text("RUNPOD_IMAGE")
+RUNPOD_DISK_GB = int(environment.number("RUNPOD_DISK_GB", default=0))
 LAMBDA_SSH_KEY_PATH = environment.text("LAMBDA_SSH_KEY_PATH")
 DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
 # From so much spent on, a run is cancelled only by typing its name.

@@ -64,14 +64,13 @@ def check_clouds(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
                     id="deployments.W004",
                 )
             )
-        injects = clouds.capabilities(platform).injects_host_key
-        if injects and not clouds.pins_host_key(platform):
+        if clouds.takes_first_contact(platform):
             variable = f"{platform.upper()}_HOST_KEY"
             found.append(
                 Warning(
                     f"{variable} is first_contact: whoever answers first at a machine's address "
                     "is believed to be that machine (F30, T7).",
-                    hint=f"Unset {variable} unless your image ignores injected host keys.",
+                    hint=f"Unset {variable} unless your image makes host keys of its own.",
                     id="deployments.W003",
                 )
             )

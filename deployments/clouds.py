@@ -47,14 +47,19 @@ def endpoint(platform: str) -> Endpoint:
         ssh_user=getattr(settings, f"{prefix}_SSH_USER", vendor.ssh_user),
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
         launch_timeout_seconds=settings.TIMING.launch_timeout_seconds,
+        image=getattr(settings, f"{prefix}_IMAGE", "") or vendor.image,
+        disk_gb=getattr(settings, f"{prefix}_DISK_GB", 0) or vendor.disk_gb,
     )
 
 
 def pins_host_key(platform: str) -> bool:
     """Say whether the host key we inject is the only one accepted (F30), or the first one shown."""
-    injects = capabilities(platform).injects_host_key
-    chosen: str = getattr(settings, f"{platform.upper()}_HOST_KEY", "injected")
-    return injects and chosen != "first_contact"
+    return capabilities(platform).injects_host_key and not takes_first_contact(platform)
+
+
+def takes_first_contact(platform: str) -> bool:
+    """Say whether the operator accepts whatever host key a machine shows first."""
+    return getattr(settings, f"{platform.upper()}_HOST_KEY", "") == "first_contact"
 
 
 def provider_for(entry: VaultEntry) -> Provider:
@@ -96,14 +101,24 @@ def users_own_key(deployment: Deployment, provider: Provider) -> tuple[str, ...]
 
 
 def ssh_target(machine: Machine) -> SshTarget:
-    """Return how to reach a machine: its newest address, its pinned host key."""
-    if not machine.seen_ip:
-        raise InvalidInputError(f"{machine.name} has no address yet.")
-    where = endpoint(machine.platform)
+    """Return how to reach a machine: its newest address, its pinned host key.
+
+    Raises: InvalidInputError for a machine whose key is not known and not taken unseen (I12).
+    """
+    host, port = ssh_address(machine)
+    if not machine.host_public_key and not takes_first_contact(machine.platform):
+        raise InvalidInputError(f"The host key of {machine.name} is not known yet.")
     return SshTarget(
-        host=machine.seen_ip,
-        port=where.ssh_port,
-        user=where.ssh_user,
+        host=host,
+        port=port,
+        user=endpoint(machine.platform).ssh_user,
         private_key=login_key().private_key,
         host_key=machine.host_public_key,
     )
+
+
+def ssh_address(machine: Machine) -> tuple[str, int]:
+    """Return the host and the port at which a machine was last seen; both may change (F27)."""
+    if not machine.seen_ip:
+        raise InvalidInputError(f"{machine.name} has no address yet.")
+    return machine.seen_ip, machine.seen_ssh_port or endpoint(machine.platform).ssh_port

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
-from deployments import costs, history
+from deployments import clouds, costs, history
 from deployments.history import Pace
 from deployments.models import (
     CloudSnapshot,
@@ -315,6 +315,8 @@ def _machine(deployment: Deployment, machine: Machine, *, now: datetime) -> Mach
         may_live=machine.may_live,
         kept_until=_kept_until(deployment, machine),
         ip=machine.seen_ip,
+        ssh_port=clouds.ssh_address(machine)[1] if machine.seen_ip else None,
+        cloud_billed=machine.cloud_billed_usd,
         region=machine.region,
         region_description=machine.region_description,
         instance_type=machine.instance_type,

@@ -306,7 +306,7 @@ def main(arguments: Sequence[str]) -> int:
         description="End every machine of one installation; needs no database and no settings.",
     )
     add_arguments(parser, required=True)
-    parser.add_argument("--platform", choices=sorted(PROVIDERS), default="lambda")
+    parser.add_argument("--platform", choices=sorted(PROVIDERS), default=next(iter(PROVIDERS)))
     parser.add_argument("--dry-run", action="store_true", help="only say what would be ended")
     parser.add_argument("--panic", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)

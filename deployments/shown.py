@@ -66,6 +66,7 @@ class MachineOverview:
     may_live: bool
     kept_until: datetime | None
     ip: str | None
+    ssh_port: int | None
     region: str
     region_description: str
     instance_type: str
@@ -75,6 +76,7 @@ class MachineOverview:
     hourly: Decimal
     accrued: Decimal
     billed: Decimal | None
+    cloud_billed: Decimal | None
     requested_at: datetime
     launched_at: datetime | None
     active_at: datetime | None

@@ -163,6 +163,8 @@ def _observe(
             if shown.status == InstanceStatus.UNHEALTHY
             else None,
             seen_ip=shown.ip or machine.seen_ip,
+            # The port belongs to the address: both come and change together.
+            seen_ssh_port=shown.ssh_port if shown.ip else machine.seen_ssh_port,
             seen_instance_type=shown.instance_type or machine.seen_instance_type,
             seen_region=shown.region or machine.seen_region,
             seen_hourly_price=shown.hourly_price_usd or machine.seen_hourly_price,

@@ -24,9 +24,9 @@ from django_q.signals import pre_execute
 from django_q.tasks import async_task
 
 from core.time import database_now
-from deployments import reaper, snapshot
+from deployments import bills, reaper, snapshot
 from deployments.lifecycle.advance import advance
-from deployments.models import CloudSnapshot, Deployment, WorkerHeartbeat
+from deployments.models import CloudSnapshot, Deployment, Machine, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL
 from deployments.timing import Timing
 from notifications import outbox
@@ -61,6 +61,11 @@ def list_cloud(entry_id: str) -> None:
 def sweep(entry_id: str) -> None:
     """End what lives under one cloud key and should not."""
     reaper.sweep_account(VaultEntry.objects.get(pk=entry_id))
+
+
+def read_bill(machine_id: str) -> None:
+    """Hold the cloud's own bill of one machine against what we counted."""
+    bills.compare(Machine.objects.get(pk=machine_id))
 
 
 def deliver(message_id: str) -> None:
@@ -101,6 +106,7 @@ def claim_due() -> int:
         _claim_deployments(now, timing=timing)
         + _claim_lists(now, timing=timing)
         + _claim_sweeps(now, timing=timing)
+        + _claim_bills(now)
         + outbox.claim_due(now, enqueue=_enqueue_message)
     )
 
@@ -195,6 +201,16 @@ def _claim_lists(now: datetime, *, timing: Timing) -> int:
             mine = CloudSnapshot.objects.filter(pk=row.pk, next_list_at=row.next_list_at)
             if mine.update(next_list_at=again if watched else None) == 1 and watched:
                 async_task("deployments.tasks.list_cloud", str(row.vault_entry_id))
+                claimed += 1
+    return claimed
+
+
+def _claim_bills(now: datetime) -> int:
+    claimed = 0
+    for machine in bills.due(now)[:CLAIMED_AT_ONCE]:
+        with transaction.atomic():
+            if bills.claim(machine, now=now):
+                async_task("deployments.tasks.read_bill", str(machine.pk))
                 claimed += 1
     return claimed
 

@@ -70,6 +70,7 @@ class MachineAnswer(Answer):
         "terminating, terminated, unknown or gone."
     )
     ip = serializers.CharField(allow_null=True)
+    ssh_port = serializers.IntegerField(allow_null=True)
     region = serializers.CharField()
     instance_type = serializers.CharField()
     hourly = Usd()
@@ -80,6 +81,9 @@ class MachineAnswer(Answer):
     gone_at = serializers.DateTimeField(allow_null=True)
     gone_proof = GoneProofAnswer(allow_null=True)
     billed = Usd(allow_null=True, help_text="Exact; null while it may still bill.")
+    cloud_billed = Usd(
+        allow_null=True, help_text="What the cloud says it cost; null where it does not tell."
+    )
 
 
 class EventAnswer(Answer):

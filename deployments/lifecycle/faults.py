@@ -55,7 +55,8 @@ def login_refused() -> Fault:
     return fault(
         "E_SSH_AUTH",
         "The machine answers but refuses our SSH key.",
-        remedy="Check the user name the image logs in with (LAMBDA_SSH_USER).",
+        remedy="Check the user name the image logs in with (the cloud's setting, such as "
+        "LAMBDA_SSH_USER).",
         retryable=True,
     )
 
@@ -69,12 +70,23 @@ def ssh_unreachable(minutes: float) -> Fault:
     )
 
 
-def host_key_mismatch() -> Fault:
+def host_key_mismatch(platform: str) -> Fault:
     return fault(
         "E_HOSTKEY",
-        "The machine showed another SSH host key than the one we gave it. Nothing was sent to it.",
-        remedy="If this image is known to ignore injected host keys, set "
-        "LAMBDA_HOST_KEY=first_contact; else treat it as an attack and ask the cloud.",
+        "The machine showed another SSH host key than the one we know it by. Nothing was sent to "
+        "it.",
+        remedy="If this image is known to make host keys of its own, set "
+        f"{platform.upper()}_HOST_KEY=first_contact; else treat it as an attack and ask the cloud.",
+    )
+
+
+def host_key_untold(platform: str) -> Fault:
+    return fault(
+        "E_HOSTKEY",
+        "The machine answers, but its log does not tell its SSH host key, so we cannot know that "
+        "it is ours. Nothing was sent to it.",
+        remedy="Choose an image that prints its host keys as it starts, as the cloud's own do; or "
+        f"set {platform.upper()}_HOST_KEY=first_contact to believe who answers first.",
     )
 
 

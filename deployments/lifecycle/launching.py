@@ -43,7 +43,8 @@ def launch(lease: Lease, machine: Machine | None) -> float:
     provider = clouds.provider_for(lease.deployment.vault_entry)
     try:
         offer = _best_offer(lease, provider.offers())
-        ssh_key_name = provider.ensure_ssh_key(clouds.login_key().public_key)
+        login_key = clouds.login_key().public_key
+        ssh_key_name = provider.ensure_ssh_key(login_key)
         authorized = clouds.users_own_key(lease.deployment, provider)
     except ProviderError as error:
         return _could_not_ask(lease, error)
@@ -71,6 +72,7 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         ssh_key_name=ssh_key_name,
         host_private_key=host_key.private_key,
         host_public_key=host_key.public_key,
+        login_public_key=login_key,
         authorized_keys=authorized,
     )
     # F55: the key may have been replaced meanwhile; nothing is launched with one we dropped.

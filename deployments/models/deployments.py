@@ -202,6 +202,8 @@ class Machine(models.Model):
     # Since which of the lists that showed it the cloud calls it unhealthy.
     unhealthy_since = models.DateTimeField(null=True, blank=True)
     seen_ip = models.GenericIPAddressField(null=True, blank=True)
+    # None where the cloud's machines all answer at one port.
+    seen_ssh_port = models.PositiveIntegerField(null=True, blank=True)
     # What the cloud says it is; "" and None where a list does not tell.
     seen_instance_type = models.CharField(max_length=100, blank=True, default="")
     seen_region = models.CharField(max_length=100, blank=True, default="")
@@ -227,6 +229,9 @@ class Machine(models.Model):
     terminate_error = models.JSONField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
     billed_usd = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    # What the cloud itself says it cost, and when it was last asked; written by bills.py alone.
+    cloud_billed_usd = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    cloud_bill_asked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         """One machine per node of an attempt."""

@@ -2,7 +2,8 @@
 
 from deployments.providers.base import Provider
 from deployments.providers.lambda_cloud import LambdaCloud
+from deployments.providers.runpod import RunPod
 
-PROVIDERS: dict[str, type[Provider]] = {"lambda": LambdaCloud}
+PROVIDERS: dict[str, type[Provider]] = {"lambda": LambdaCloud, "runpod": RunPod}
 
 __all__ = ["PROVIDERS"]

@@ -7,6 +7,7 @@ whether to call again (D2, D3). Raw JSON never leaves a provider's module.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar, Literal, Protocol
@@ -34,13 +35,19 @@ class InstanceStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a cloud's API answers and how its machines are logged in to."""
+    """Where a cloud's API answers and how its machines are logged in to.
+
+    ``ssh_port`` holds where a machine does not tell its own. ``image`` and ``disk_gb`` are for
+    clouds that let us choose them; "" and 0 leave the choice to the provider.
+    """
 
     base_url: str
     ssh_port: int
     ssh_user: str
     read_timeout_seconds: float = 30
     launch_timeout_seconds: float = 30
+    image: str = ""
+    disk_gb: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,12 @@ class Capabilities:
     interruptible: bool
     # Where a person sees and ends machines by hand when we cannot (F14, F56).
     console_url: str = ""
+    # Whether log-in keys are registered in the account; else each launch carries them.
+    registers_ssh_keys: bool = True
+    # Whether the cloud tells a machine's host keys on a way of its own (T7).
+    tells_host_keys: bool = False
+    # Whether the cloud says afterwards what a machine cost.
+    tells_bills: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,9 +97,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Instance:
-    """A machine as the cloud shows it; ``ip`` may come late and may change (F27).
+    """A machine as the cloud shows it; ``ip`` may come late and may change (F27), as may the port.
 
-    The price is that of an hour now, None where the cloud does not say.
+    The price is that of an hour now, None where the cloud does not say. ``ssh_port`` None: the
+    cloud's usual one.
     """
 
     instance_id: str
@@ -97,6 +111,7 @@ class Instance:
     instance_type: str
     description: str = ""
     hourly_price_usd: Decimal | None = None
+    ssh_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,8 @@ class LaunchRequest:
     """Everything one launch needs. ``name`` is the idempotency key (D1).
 
     The host keys are OpenSSH texts for the machine itself, "" to let it make its own;
-    ``authorized_keys`` are public keys to let in besides the registered one (T19).
+    ``login_public_key`` is ours, registered under ``ssh_key_name`` where the cloud does that;
+    ``authorized_keys`` are public keys to let in besides it (T19).
     """
 
     name: str
@@ -114,6 +130,7 @@ class LaunchRequest:
     # A private key must not reach a log by way of a traceback (I17).
     host_private_key: str = field(repr=False)
     host_public_key: str
+    login_public_key: str = ""
     authorized_keys: tuple[str, ...] = ()
 
 
@@ -265,7 +282,10 @@ class Provider(ABC):
 
     @abstractmethod
     def ensure_ssh_key(self, public_key: str) -> str:
-        """Register a public key unless it is there; return the name it is registered under."""
+        """Register a public key unless it is there; return the name it is registered under.
+
+        "" where the cloud registers none: the launch then carries the key itself.
+        """
 
     @abstractmethod
     def ssh_public_key(self, name: str) -> str:
@@ -277,6 +297,24 @@ class Provider(ABC):
         ``public_key`` is one that is registered there under an id of the account's own.
         """
         return ""
+
+    def host_key_fingerprints(self, instance_id: str) -> frozenset[str]:
+        """Return what the cloud tells of a machine's SSH host keys, as "SHA256:..." (T7).
+
+        Empty: it tells nothing, or nothing yet.
+        """
+        return frozenset()
+
+    def billed_usd(self, instance_id: str, *, since: datetime) -> Decimal | None:
+        """Return what the cloud says a machine has cost in all; None where it says nothing yet.
+
+        ``since`` is when the machine was asked for.
+        """
+        return None
+
+    def balance_usd(self) -> Decimal | None:
+        """Return the account's credit; None where the cloud does not tell. Never raises."""
+        return None
 
     @abstractmethod
     def check_key(self) -> None:

@@ -5,6 +5,7 @@ import math
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from ipaddress import ip_address
@@ -29,6 +30,7 @@ from deployments.providers.scrubbing import scrub
 USER_AGENT = "slipway/0.1"
 CONNECT_TIMEOUT_SECONDS = 5
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
+STREAM_LIMIT_BYTES = 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 EXCERPT_CHARACTERS = 300
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
@@ -96,10 +98,48 @@ class HttpClient:
         Raises: AnswerLostError when the request may have been obeyed. Every other ProviderError
         (ProviderBusyError from the pacer included) says that it never left.
         """
+        with self._sent(method, path, kind=kind, timeout_seconds=timeout_seconds, body=body) as (
+            response,
+            sent_at,
+        ):
+            give_up = sent_at + CONNECT_TIMEOUT_SECONDS + timeout_seconds
+            return self._read(response, give_up=give_up)
+
+    def stream(
+        self, path: str, *, kind: RequestKind, quiet_seconds: float, limit_seconds: float
+    ) -> Answer | str:
+        """Return what a stream of server-sent events brings until it pauses, ends, or is long.
+
+        An ``Answer`` where it is refused. Raises as ``request`` does.
+        """
+        with self._sent(
+            "GET",
+            path,
+            kind=kind,
+            timeout_seconds=quiet_seconds,
+            accept="text/event-stream, application/json",
+        ) as (response, sent_at):
+            give_up = sent_at + limit_seconds
+            if response.status_code != 200:
+                return self._read(response, give_up=give_up)
+            return self._read_until_quiet(response, give_up=give_up)
+
+    @contextmanager
+    def _sent(
+        self,
+        method: str,
+        path: str,
+        *,
+        kind: RequestKind,
+        timeout_seconds: float,
+        body: dict[str, object] | None = None,
+        accept: str = "application/json",
+    ) -> Iterator[tuple[requests.Response, float]]:
+        """Hand over the answer's beginning, and when the request was sent."""
         self._check_key_is_sendable()
         self._check_address_is_private()
         self._pacer.wait(kind)
-        give_up = time.monotonic() + CONNECT_TIMEOUT_SECONDS + timeout_seconds
+        sent_at = time.monotonic()
         try:
             # A connection of its own for each request: a kept one may be dead without our
             # knowing, and a launch sent into it would count as a lost answer.
@@ -110,14 +150,14 @@ class HttpClient:
                 auth=_BearerAuth(self._api_key),
                 headers={
                     "User-Agent": USER_AGENT,
-                    "Accept": "application/json",
+                    "Accept": accept,
                     "Accept-Encoding": "identity",
                 },
                 timeout=(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return self._read(response, give_up=give_up)
+                yield response, sent_at
         except (
             requests.RequestException,
             urllib3.exceptions.HTTPError,
@@ -168,6 +208,19 @@ class HttpClient:
         return Answer(
             response.status_code, is_json=True, content=content, retry_after_seconds=retry_after
         )
+
+    def _read_until_quiet(self, response: requests.Response, *, give_up: float) -> str:
+        """Read what comes; a pause is no failure: the other side holds the stream open."""
+        body = bytearray()
+        try:
+            for chunk in response.iter_content(None):
+                body += chunk
+                if len(body) > STREAM_LIMIT_BYTES or time.monotonic() > give_up:
+                    break
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+            # What came before the pause, or before the connection broke, is whole lines and true.
+            pass
+        return bytes(body).decode(errors="replace")
 
     def scrubbed(self, text: str) -> str:
         """Return the beginning of a text of the cloud's without secrets and control letters."""

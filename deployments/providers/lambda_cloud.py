@@ -15,12 +15,8 @@ from deployments.providers.base import (
     Offer,
     Pacer,
     Provider,
-    ProviderAuthError,
-    ProviderBusyError,
     ProviderError,
     ProviderRefusedError,
-    RefusalReason,
-    Refused,
     RequestKind,
     Unknown,
 )
@@ -28,7 +24,6 @@ from deployments.providers.http import (
     Answer,
     AnswerLostError,
     HttpClient,
-    NeverReachedError,
 )
 from deployments.providers.lambda_errors import (
     CONSOLE_URL,
@@ -40,6 +35,7 @@ from deployments.providers.lambda_errors import (
     vendor_code,
     verdict_on,
 )
+from deployments.providers.launch_results import reason_not_sent, refused, type_and_blob
 from deployments.providers.user_data import cloud_config
 
 LABEL = "Lambda"
@@ -83,7 +79,7 @@ class LambdaCloud(Provider):
         except AnswerLostError as error:
             return Unknown(error.message)
         except ProviderError as error:
-            return _refused(error, _reason_not_sent(error))
+            return refused(error, reason_not_sent(error))
         return self._launch_result(answer)
 
     def find(self, name: str) -> Instance | None:
@@ -116,7 +112,7 @@ class LambdaCloud(Provider):
             self._checked(answer)
 
     def ensure_ssh_key(self, public_key: str) -> str:
-        wanted = _type_and_blob(public_key)
+        wanted = type_and_blob(public_key)
         registered = self._registered_name(wanted)
         if registered is not None:
             return registered
@@ -145,7 +141,7 @@ class LambdaCloud(Provider):
 
     def account_marker(self, public_key: str) -> str:
         # Lambda names no account, but an SSH key that is registered has an id of its own there.
-        return shapes.ssh_key_id(self._get("/ssh-keys"), *_type_and_blob(public_key))
+        return shapes.ssh_key_id(self._get("/ssh-keys"), *type_and_blob(public_key))
 
     def check_key(self) -> None:
         # The list of machines is what everything rests on: a key that may not read it is no use.
@@ -167,13 +163,13 @@ class LambdaCloud(Provider):
             return Launched(ids[0], extra_instance_ids=tuple(ids[1:]))
         error = error_of(answer, self._http)
         if answer.status == RATE_LIMITED:
-            return _refused(error, "rate_limited", answer.retry_after_seconds)
+            return refused(error, "rate_limited", answer.retry_after_seconds)
         if answer.status in MOVED:
-            return _refused(error, "other")
+            return refused(error, "other")
         verdict = verdict_on(answer)
         if verdict is None or not verdict.final:
             return Unknown(error.message)
-        return _refused(error, verdict.reason)
+        return refused(error, verdict.reason)
 
     def _get(self, path: str, *, kind: RequestKind = "other") -> Answer:
         return self._checked(self._send("GET", path, kind=kind))
@@ -213,35 +209,5 @@ def _launch_body(request: LaunchRequest) -> dict[str, object]:
     return body
 
 
-def _reason_not_sent(error: ProviderError) -> RefusalReason:
-    """Return why a launch never left; everything here happened before the request."""
-    if isinstance(error, ProviderBusyError):
-        return "rate_limited"
-    if isinstance(error, NeverReachedError):
-        return "unreachable"
-    return "auth" if isinstance(error, ProviderAuthError) else "other"
-
-
-def _refused(
-    error: ProviderError, reason: RefusalReason, retry_after_seconds: float | None = None
-) -> Refused:
-    if isinstance(error, ProviderBusyError):
-        retry_after_seconds = error.retry_after_seconds
-    error.message = f"{error.message} Nothing was started."
-    error.args = (error.message,)
-    return Refused(error, reason, retry_after_seconds)
-
-
 def _says_not_there(answer: Answer) -> bool:
     return 400 <= answer.status < 500 and vendor_code(answer) in NOT_THERE
-
-
-def _type_and_blob(public_key: str) -> tuple[str, str]:
-    parts = public_key.split()
-    if len(parts) < 2:
-        raise ProviderRefusedError(
-            "The SSH login key is not an OpenSSH public key.",
-            remedy="Check LAMBDA_SSH_KEY_PATH, or leave it empty.",
-            code="E_LOGIN_KEY",
-        )
-    return parts[0], parts[1]

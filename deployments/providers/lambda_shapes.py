@@ -9,11 +9,11 @@ Source: Lambda Cloud API 1.10.0, schemas Instance, InstanceTypes, SSHKey (read 2
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from ipaddress import ip_address
 
 from deployments.providers.base import Instance, InstanceStatus, Offer
 from deployments.providers.http import Answer
 from deployments.providers.lambda_errors import unreadable
+from deployments.providers.values import address, count, text, usable_id
 
 PLATFORM = "lambda"
 HIGHEST_PRICE_USD = Decimal(10_000)
@@ -27,9 +27,6 @@ STATUSES: dict[str, InstanceStatus] = {
     "terminated": InstanceStatus.TERMINATED,
 }
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def data_of(answer: Answer) -> object:
@@ -64,17 +61,12 @@ def instance(item: object) -> Instance:
         instance_id=instance_id,
         name=text(item.get("name")),
         status=STATUSES.get(text(status), InstanceStatus.UNKNOWN),
-        ip=_address(item.get("ip")),
+        ip=address(item.get("ip")),
         region=_name_of(item.get("region")),
         instance_type=_name_of(kind),
         description=text(said.get("description")),
         hourly_price_usd=_hourly_price(said.get("price_cents_per_hour")),
     )
-
-
-def usable_id(value: object) -> str | None:
-    """Return a machine's id if it is one: all seen so far are 32 hexadecimal digits."""
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 def launched_ids(answer: Answer) -> list[str] | None:
@@ -125,13 +117,6 @@ def _registered_keys(answer: Answer) -> Iterator[tuple[str, str, str]]:
                 yield name, text(item.get("id")), item["public_key"].strip()
 
 
-def text(value: object) -> str:
-    """Return a string as it is if it can be stored and shown, else ""."""
-    if not isinstance(value, str) or _UNSHOWABLE.search(value):
-        return ""
-    return value
-
-
 def _offers_of_type(name: object, entry: object) -> Iterator[Offer]:
     """Yield one offer per region with capacity, or one without a region."""
     kind = entry.get("instance_type") if isinstance(entry, dict) else None
@@ -153,9 +138,9 @@ def _offers_of_type(name: object, entry: object) -> Iterator[Offer]:
             gpu_name=_gpu_name(kind) or type_name,
             gpu_count=gpu_count,
             vram_gib=_vram_gib(kind),
-            vcpus=_count(_specs(kind).get("vcpus")),
-            memory_gib=_count(_specs(kind).get("memory_gib")),
-            storage_gib=_count(_specs(kind).get("storage_gib")),
+            vcpus=count(_specs(kind).get("vcpus")),
+            memory_gib=count(_specs(kind).get("memory_gib")),
+            storage_gib=count(_specs(kind).get("storage_gib")),
             architecture=_architecture(kind, type_name),
             hourly_price_usd=price,
             available=region != "",
@@ -181,13 +166,6 @@ def _specs(kind: Mapping[str, object]) -> Mapping[str, object]:
     return specs if isinstance(specs, dict) else {}
 
 
-def _count(value: object) -> int:
-    """Return a plausible count, 0 for what is missing or none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0
-    return int(value) if 0 < value < 1_000_000_000 else 0
-
-
 def _hourly_price(cents: object) -> Decimal | None:
     """Return US dollars per hour; None for what is no price."""
     if isinstance(cents, bool) or not isinstance(cents, int | float | str):
@@ -202,7 +180,7 @@ def _hourly_price(cents: object) -> Decimal | None:
 def _gpu_count(kind: Mapping[str, object]) -> int:
     specs = _specs(kind)
     if "gpus" in specs:
-        return _count(specs["gpus"])
+        return count(specs["gpus"])
     said = re.match(r"(\d{1,3})x ", text(kind.get("description")))
     return int(said[1]) if said else 0
 
@@ -226,11 +204,3 @@ def _architecture(kind: Mapping[str, object], type_name: str) -> str:
     """Return "x86_64" or "arm64": live answers say so; else only the GH200 is known to be arm64."""
     said = ARCHITECTURES.get(text(kind.get("architecture")).lower())
     return said or ("arm64" if "gh200" in type_name.lower() else "x86_64")
-
-
-def _address(value: object) -> str | None:
-    """Return an IP address; anything else is taken as "not there yet" (F27)."""
-    try:
-        return str(ip_address(text(value).strip()))
-    except ValueError:
-        return None

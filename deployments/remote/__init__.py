@@ -8,6 +8,7 @@ from deployments.remote.errors import (
     SshAuthError,
     SshUnreachableError,
 )
+from deployments.remote.first_contact import fingerprint_of, shown_host_key
 from deployments.remote.keys import KeyPair, generate_key_pair, public_key_of
 from deployments.remote.remote import Remote
 from deployments.remote.target import Limits, Result, SshTarget
@@ -24,6 +25,8 @@ __all__ = [
     "SshTarget",
     "SshUnreachableError",
     "connect",
+    "fingerprint_of",
     "generate_key_pair",
     "public_key_of",
+    "shown_host_key",
 ]

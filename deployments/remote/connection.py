@@ -100,8 +100,8 @@ def _open(connection: fabric.Connection, target: SshTarget) -> None:
             f"The machine at {target.host} showed another SSH host key "
             f"({error.key.fingerprint}) than the one it was given "
             f"({error.expected_key.fingerprint}). Nothing was sent to it.",
-            remedy="If this image is known to ignore injected host keys, set "
-            "LAMBDA_HOST_KEY=first_contact; else treat it as an attack and ask the cloud.",
+            remedy="If this image is known to make host keys of its own, set the cloud's HOST_KEY "
+            "setting to first_contact; else treat it as an attack and ask the cloud.",
         ) from error
     except paramiko.AuthenticationException as error:
         if any(words in str(error) for words in NO_ANSWER_TO_LOGIN):

@@ -109,7 +109,7 @@ class Command(BaseCommand):
         if not options["api_key_file"] or not options["installation_id"]:
             raise CommandError("--panic needs --api-key-file and --installation-id.")
         order = panic.Order(
-            platform=options["platform"] or "lambda",
+            platform=options["platform"] or next(iter(PROVIDERS)),
             api_key_file=options["api_key_file"],
             installation_id=options["installation_id"],
             dry_run=options["dry_run"],

@@ -88,18 +88,19 @@ REACHING = (
         UNTIL_GONE,
         TRIES_A_FRESH_ONE,
         "If it happens every time, the operator checks the user name that the image logs in with "
-        "(LAMBDA_SSH_USER).",
+        "(LAMBDA_SSH_USER, RUNPOD_SSH_USER).",
     ),
     Entry(
         "E_HOSTKEY",
         "The machine showed another host key",
-        "Slipway gives each machine its SSH host key and accepts no other. This one showed "
-        "another: either the image ignores given keys, or somebody stands in between.",
+        "Slipway gives each machine its SSH host key, or reads it in the machine's own log, and "
+        "accepts no other. This one showed another, or its log tells none: either the image makes "
+        "keys of its own, or somebody stands in between.",
         UNTIL_GONE,
         "It sends nothing, ends the machine, and tries no second one on an image that never "
         "took a key over.",
-        "If your image is known to ignore given host keys, the operator sets "
-        "LAMBDA_HOST_KEY=first_contact. Otherwise treat it as an attack and ask the cloud.",
+        "If your image is known to do that, the operator sets LAMBDA_HOST_KEY=first_contact or "
+        "RUNPOD_HOST_KEY=first_contact. Otherwise treat it as an attack and ask the cloud.",
     ),
     Entry(
         "E_REMOTE",

@@ -101,7 +101,7 @@ def test_F29_ssh_that_never_answers_is_given_up_after_ten_minutes() -> None:
 
 
 def test_F30_a_wrong_host_key_ends_it_after_one_machine_with_the_remedy() -> None:
-    action = recorded(S.BOOTING, a_machine(fault=faults.host_key_mismatch()))
+    action = recorded(S.BOOTING, a_machine(fault=faults.host_key_mismatch("lambda")))
 
     assert fails_for(action, "E_HOSTKEY")
     assert "first_contact" in action.deployment["error"]["remedy"]  # type: ignore[index]

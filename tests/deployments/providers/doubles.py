@@ -4,85 +4,24 @@ A new provider adds one class here and one entry in DOUBLES; the contract then r
 """
 
 import json
-import re
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import requests
-import responses
 
 from deployments.providers import PROVIDERS
-from deployments.providers.base import (
-    Endpoint,
-    LaunchRequest,
-    Provider,
-    ProviderBusyError,
-    RequestKind,
+from deployments.providers.base import Endpoint, LaunchRequest, Provider
+from tests.deployments.providers.double import (
+    API_KEY,
+    WRONG_KEY,
+    CloudDouble,
+    FreePacer,
+    FullPacer,
+    HttpAnswer,
 )
+from tests.deployments.providers.runpod_double import RunPodDouble
 
-API_KEY = "secret_slipway-tests_0123456789abcdef.fedcba9876543210"
-WRONG_KEY = "secret_nobody_0000000000000000.0000000000000000"
-HttpAnswer = tuple[int, dict[str, str], str]
-
-
-class FreePacer:
-    """Lets every request through and remembers of what kind it was."""
-
-    def __init__(self) -> None:
-        self.kinds: list[RequestKind] = []
-
-    def wait(self, kind: RequestKind) -> None:
-        self.kinds.append(kind)
-
-
-class FullPacer:
-    """Has no room for anything."""
-
-    def wait(self, kind: RequestKind) -> None:
-        raise ProviderBusyError("Other requests to this cloud go first.", retry_after_seconds=7)
-
-
-@dataclass
-class CloudDouble(ABC):
-    """A cloud's account and its faults; ``calls`` holds "METHOD path" of every request."""
-
-    platform: ClassVar[str]
-    base_url: ClassVar[str]
-
-    machines: list[dict[str, Any]] = field(default_factory=list)
-    has_capacity: bool = True
-    loses_launch_answers: bool = False
-    list_is_garbage: bool = False
-    calls: list[str] = field(default_factory=list)
-    bodies: list[Any] = field(default_factory=list)
-
-    @property
-    @abstractmethod
-    def launches(self) -> int:
-        """Return how often a launch was asked for."""
-
-    @abstractmethod
-    def answer(self, request: requests.PreparedRequest) -> HttpAnswer: ...
-
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        with responses.RequestsMock(assert_all_requests_are_fired=False) as wire:
-            for method in ("GET", "POST", "DELETE", "PATCH", "PUT"):
-                wire.add_callback(
-                    method,
-                    re.compile(rf"{self.base_url}.*"),
-                    callback=self._noted,
-                )
-            yield
-
-    def _noted(self, request: requests.PreparedRequest) -> HttpAnswer:
-        path = (request.url or "").removeprefix(self.base_url)
-        self.calls.append(f"{request.method} {path}")
-        self.bodies.append(json.loads(request.body) if request.body else None)
-        return self.answer(request)
+__all__ = ["API_KEY", "WRONG_KEY", "CloudDouble", "FreePacer", "FullPacer", "HttpAnswer"]
 
 
 @dataclass
@@ -91,6 +30,8 @@ class LambdaDouble(CloudDouble):
 
     platform = "lambda"
     base_url = "https://lambda.test/api/v1"
+    instance_type = "gpu_1x_a10"
+    region = "us-east-1"
 
     keys: list[dict[str, Any]] = field(default_factory=list)
 
@@ -141,7 +82,7 @@ class LambdaDouble(CloudDouble):
         return good(self.keys[-1])
 
 
-DOUBLES: dict[str, type[CloudDouble]] = {"lambda": LambdaDouble}
+DOUBLES: dict[str, type[CloudDouble]] = {"lambda": LambdaDouble, "runpod": RunPodDouble}
 
 
 def good(data: object) -> HttpAnswer:
@@ -210,6 +151,7 @@ def make_launch_request(**changes: object) -> LaunchRequest:
         "host_private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
         "-----END OPENSSH PRIVATE KEY-----\n",
         "host_public_key": "ssh-ed25519 AAAAhost slipway-machine",
+        "login_public_key": "ssh-ed25519 AAAAlogin slipway",
         **changes,
     }
     return LaunchRequest(**values)

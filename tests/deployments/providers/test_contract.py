@@ -1,12 +1,14 @@
 """What holds for every cloud: the promises that money and machines rest on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from deployments.providers import PROVIDERS
 from deployments.providers.base import (
     Launched,
+    LaunchRequest,
     ProviderAuthError,
     ProviderError,
     ProviderUnavailableError,
@@ -14,11 +16,13 @@ from deployments.providers.base import (
     Unknown,
 )
 from tests.deployments.providers.doubles import (
+    API_KEY,
     DOUBLES,
     WRONG_KEY,
     CloudDouble,
     FreePacer,
     FullPacer,
+    HttpAnswer,
     make_launch_request,
     make_provider,
 )
@@ -31,6 +35,12 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[CloudDouble]:
         yield double
 
 
+def a_request(cloud: CloudDouble, **changes: object) -> LaunchRequest:
+    """Return a request for what this cloud has."""
+    place = {"instance_type": cloud.instance_type, "region": cloud.region}
+    return make_launch_request(**{**place, **changes})
+
+
 def test_every_provider_has_a_double_that_this_contract_can_run_against() -> None:
     assert set(DOUBLES) == set(PROVIDERS)
 
@@ -38,7 +48,7 @@ def test_every_provider_has_a_double_that_this_contract_can_run_against() -> Non
 def test_a_launch_gives_a_machine_that_is_found_by_its_name(cloud: CloudDouble) -> None:
     provider = make_provider(cloud)
 
-    launched = provider.launch(make_launch_request(name="slipway-a1"))
+    launched = provider.launch(a_request(cloud, name="slipway-a1"))
 
     assert isinstance(launched, Launched)
     found = provider.find("slipway-a1")
@@ -55,7 +65,7 @@ def test_a_name_nobody_has_is_not_found(cloud: CloudDouble) -> None:
 def test_f13_a_launch_without_capacity_is_refused(cloud: CloudDouble) -> None:
     cloud.has_capacity = False
 
-    result = make_provider(cloud).launch(make_launch_request())
+    result = make_provider(cloud).launch(a_request(cloud))
 
     assert isinstance(result, Refused)
     assert result.reason == "capacity"
@@ -70,7 +80,7 @@ def test_f17_a_lost_answer_is_unknown_is_not_repeated_and_the_machine_is_found(
     cloud.loses_launch_answers = True
     provider = make_provider(cloud)
 
-    result = provider.launch(make_launch_request(name="slipway-a1"))
+    result = provider.launch(a_request(cloud, name="slipway-a1"))
 
     assert isinstance(result, Unknown)
     assert result.detail
@@ -79,7 +89,7 @@ def test_f17_a_lost_answer_is_unknown_is_not_repeated_and_the_machine_is_found(
 
 
 def test_f11_a_launch_with_a_wrong_key_is_refused_in_words(cloud: CloudDouble) -> None:
-    result = make_provider(cloud, api_key=WRONG_KEY).launch(make_launch_request())
+    result = make_provider(cloud, api_key=WRONG_KEY).launch(a_request(cloud))
 
     assert isinstance(result, Refused)
     assert result.reason == "auth"
@@ -94,7 +104,7 @@ def test_a_wrong_key_is_an_error_everywhere_and_never_says_that_a_machine_is_gon
 ) -> None:
     provider = make_provider(cloud, api_key=WRONG_KEY)
 
-    for ask in (
+    asks: list[Callable[[], object]] = [
         provider.check_key,
         provider.list_all,
         provider.offers,
@@ -102,8 +112,14 @@ def test_a_wrong_key_is_an_error_everywhere_and_never_says_that_a_machine_is_gon
         lambda: provider.get("0" * 32),
         lambda: provider.terminate("0" * 32),
         lambda: provider.ssh_public_key("laptop"),
-        lambda: provider.ensure_ssh_key("ssh-ed25519 AAAA slipway"),
-    ):
+    ]
+    if provider.capabilities.registers_ssh_keys:
+        asks.append(lambda: provider.ensure_ssh_key("ssh-ed25519 AAAA slipway"))
+    if provider.capabilities.tells_host_keys:
+        asks.append(lambda: provider.host_key_fingerprints("0" * 32))
+    if provider.capabilities.tells_bills:
+        asks.append(lambda: provider.billed_usd("0" * 32, since=datetime.now(UTC)))
+    for ask in asks:
         with pytest.raises(ProviderAuthError) as caught:
             ask()
         assert caught.value.message
@@ -118,7 +134,7 @@ def test_the_right_key_passes_the_check(cloud: CloudDouble) -> None:
 
 def test_terminating_twice_succeeds(cloud: CloudDouble) -> None:
     provider = make_provider(cloud)
-    launched = provider.launch(make_launch_request())
+    launched = provider.launch(a_request(cloud))
     assert isinstance(launched, Launched)
 
     provider.terminate(launched.instance_id)
@@ -129,7 +145,7 @@ def test_terminating_twice_succeeds(cloud: CloudDouble) -> None:
 
 def test_i13_a_garbage_list_is_an_error_and_never_an_empty_list(cloud: CloudDouble) -> None:
     provider = make_provider(cloud)
-    provider.launch(make_launch_request(name="slipway-a1"))
+    provider.launch(a_request(cloud, name="slipway-a1"))
     cloud.list_is_garbage = True
 
     with pytest.raises(ProviderUnavailableError):
@@ -149,8 +165,15 @@ def test_what_is_on_offer_has_a_price_a_gpu_and_a_region(cloud: CloudDouble) -> 
         assert offer.available == (offer.region != "")
 
 
-def test_the_same_login_key_is_registered_once(cloud: CloudDouble) -> None:
+def test_the_same_login_key_is_registered_once_or_travels_with_each_launch(
+    cloud: CloudDouble,
+) -> None:
     provider = make_provider(cloud)
+    if not provider.capabilities.registers_ssh_keys:
+        assert provider.ensure_ssh_key("ssh-ed25519 AAAAC3Nza slipway") == ""
+        provider.launch(a_request(cloud, login_public_key="ssh-ed25519 AAAAC3Nza slipway"))
+        assert "ssh-ed25519 AAAAC3Nza slipway" in str(cloud.bodies[-1])
+        return
 
     first = provider.ensure_ssh_key("ssh-ed25519 AAAAC3Nza slipway")
     again = provider.ensure_ssh_key("ssh-ed25519 AAAAC3Nza another-comment")
@@ -169,7 +192,7 @@ def test_a_key_name_that_is_not_registered_is_an_error(cloud: CloudDouble) -> No
 def test_d9_a_request_our_own_pace_has_no_room_for_is_not_sent(cloud: CloudDouble) -> None:
     provider = make_provider(cloud, pacer=FullPacer())
 
-    result = provider.launch(make_launch_request())
+    result = provider.launch(a_request(cloud))
 
     assert isinstance(result, Refused)
     assert (result.reason, result.retry_after_seconds) == ("rate_limited", 7)
@@ -182,12 +205,13 @@ def test_d9_every_request_is_announced_to_the_pacer_by_its_kind(cloud: CloudDoub
     pacer = FreePacer()
     provider = make_provider(cloud, pacer=pacer)
 
-    provider.launch(make_launch_request())
+    provider.launch(a_request(cloud))
     provider.list_all()
     provider.terminate(provider.list_all()[0].instance_id)
     provider.offers()
 
-    assert pacer.kinds == ["launch", "list", "list", "terminate", "other"]
+    assert pacer.kinds[:4] == ["launch", "list", "list", "terminate"]
+    assert set(pacer.kinds[4:]) == {"other"}
     assert len(cloud.calls) == len(pacer.kinds)
 
 
@@ -198,3 +222,49 @@ def test_a_provider_says_what_people_need_to_know_of_it(cloud: CloudDouble) -> N
     assert provider.capabilities.billing_quantum_seconds > 0
     assert provider.capabilities.console_url.startswith("https://")
     assert provider.default_endpoint().base_url.startswith("https://")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (502, {}, "<html>bad gateway</html>"),
+        (500, {}, '{"error": "whatever"}'),
+        (403, {}, "<html>error 1010</html>"),
+        (429, {}, "error code: 1015"),
+        (200, {}, '{"data": {}}'),
+        (200, {}, "{"),
+        (302, {"Location": "https://elsewhere.test/"}, ""),
+    ],
+)
+def test_d2_a_launch_answered_by_somebody_else_is_never_repeated_and_starts_at_most_one(
+    cloud: CloudDouble, monkeypatch: pytest.MonkeyPatch, answer: HttpAnswer
+) -> None:
+    monkeypatch.setattr(cloud, "answer", lambda request: answer)
+
+    result = make_provider(cloud).launch(a_request(cloud))
+
+    assert cloud.launches == 1
+    # Turned away for pace is the one thing that a cloud's edge may say for it.
+    assert isinstance(result, Unknown) or (
+        isinstance(result, Refused) and result.reason == "rate_limited"
+    )
+
+
+def test_i17_no_error_shows_the_key(cloud: CloudDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud, "answer", lambda request: (500, {}, f"key {API_KEY} broke it"))
+
+    with pytest.raises(ProviderError) as caught:
+        make_provider(cloud).list_all()
+
+    assert API_KEY not in f"{caught.value.message}{caught.value.details}"
+
+
+def test_what_a_cloud_does_not_tell_is_absent_and_no_error(cloud: CloudDouble) -> None:
+    provider = make_provider(cloud)
+
+    assert provider.host_key_fingerprints("0" * 32) == frozenset()
+    assert provider.billed_usd("0" * 32, since=datetime.now(UTC)) is None
+
+
+def test_the_balance_is_shown_or_absent_and_never_an_error(cloud: CloudDouble) -> None:
+    assert make_provider(cloud, api_key=WRONG_KEY).balance_usd() is None
