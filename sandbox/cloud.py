@@ -118,7 +118,7 @@ class Cloud:
         machine.status = Status.STOPPED
         self.ledger.pause(machine.machine_id)
         self._free_place(machine)
-        self._start(machine.halt())
+        machine.halt()
 
     async def start(self, machine: Machine, *, give_back: Callable[[], None]) -> None:
         """Boot a stopped machine from a new image, on the place that was taken for it."""

@@ -98,6 +98,7 @@ class Machine(ABC):
         self._disk = Disk(script.disk_bytes)
         self._socket: socket.socket | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._halting: asyncio.Task[None] | None = None
         self._ssh = self._new_ssh_server()
         self._write_image()
 
@@ -173,17 +174,17 @@ class Machine(ABC):
             self._socket = bind(address)
         await end_processes(self.machine_id)
 
-    async def halt(self) -> None:
-        """End connections, processes and files, but keep the order."""
+    def halt(self) -> None:
+        """Begin to end connections, processes and files, but keep the order."""
         self._close_ssh()
         self._socket = None
         self.ip = self.ssh_port = None
-        await end_processes(self.machine_id)
-        await asyncio.to_thread(shutil.rmtree, self._files.folder, ignore_errors=True)
+        self._halting = asyncio.create_task(self._clear())
 
     async def renew(self) -> None:
         """Write the image anew, once what was before has ended."""
-        await self.halt()
+        if self._halting is not None:
+            await self._halting
         self._ssh = self._new_ssh_server()
         self._write_image()
 
@@ -213,6 +214,9 @@ class Machine(ABC):
         self._ssh.stop()
         if self._socket is not None:
             self._socket.close()
+        await self._clear()
+
+    async def _clear(self) -> None:
         await end_processes(self.machine_id)
         await asyncio.to_thread(shutil.rmtree, self._files.folder, ignore_errors=True)
 

@@ -145,10 +145,10 @@ class Pod(Machine):
             "Start script(s) finished, Pod is ready to use.",
         )
 
-    async def halt(self) -> None:
+    def halt(self) -> None:
         self.started_at = None
         self.log.add("system", "stop container", "remove container")
-        await super().halt()
+        super().halt()
 
     def note_change(self, text: str) -> None:
         """Write down what happened last, in the words of GraphQL's ``lastStatusChange``."""
