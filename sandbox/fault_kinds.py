@@ -25,8 +25,8 @@ LIFE_STAGES: tuple[Stage, ...] = (
 CALLS = (
     "launch", "list", "get", "rename", "restart", "terminate", "instance-types", "ssh-keys",
     "regions", "images", "file-systems", "firewall-rules", "firewall-rulesets", "audit-events",
-    # RunPod's alone: start, stop and reset; log; bill.
-    "action", "logs", "billing",
+    # RunPod's alone: start, stop and reset; log; bill; balance.
+    "action", "logs", "billing", "account",
 )  # fmt: skip
 # An SSH connection to a machine, a command on one.
 SSH, EXEC = "ssh", "exec"

@@ -14,6 +14,7 @@ from sandbox.cloud import Cloud
 from sandbox.control import Control
 from sandbox.lambda_wire import LambdaWire
 from sandbox.options import Options, OptionsError
+from sandbox.runpod.graphql_wire import GraphqlWire
 from sandbox.runpod.rest_wire import RestWire
 from sandbox.runpod.scheduler import Scheduler
 
@@ -54,7 +55,9 @@ def _application(cloud: Cloud) -> web.Application:
     )
     Control(cloud).add_routes(app)
     LambdaWire(cloud).add_routes(app)
-    RestWire(cloud, Scheduler(cloud)).add_routes(app)
+    scheduler = Scheduler(cloud)
+    RestWire(cloud, scheduler).add_routes(app)
+    GraphqlWire(cloud, scheduler).add_routes(app)
     return app
 
 

@@ -34,7 +34,7 @@ class Wire(ABC):
             record = self._cloud.requests.add(
                 method=request.method,
                 path=request.path,
-                operation=route.operation,
+                operation=await self._operation(route, request),
                 key=presented_key(request),
                 cloud=self.cloud_name,
             )
@@ -45,6 +45,10 @@ class Wire(ABC):
             return response
 
         return handle
+
+    async def _operation(self, route: Route, request: web.Request) -> str:
+        """Return the name of the call in the fault script and the request log."""
+        return route.operation
 
     async def _serve(self, route: Route, call: Call) -> web.StreamResponse | None:
         """Answer a call with the faults that are put on it; None closes the connection."""

@@ -3,9 +3,10 @@
 - ``catalogue``: GPU types, data centres, prices, free GPUs;
 - ``pod``, ``image``, ``pod_log``: one pod, what its image holds, what it printed;
 - ``scheduler``: what every create, start and terminate goes through, whichever wire it came by;
+- ``refusals``: why it refuses;
 - ``rest_wire``, ``rest_pods``, ``rest_catalogue``, ``rest_account``, ``create_body``, ``pod_json``,
   ``log_stream``, ``problems``, ``quota``: REST v2;
-- ``graphql_wire``, ``graphql_schema``, ``graphql_pods``, ``graphql_catalogue``: GraphQL.
+- ``graphql_wire``, ``graphql_schema``, ``graphql_root``, ``graphql_pods``: GraphQL.
 
 Facts are those of runpod-api.md; where it leaves something open, docs/sandbox.md says what was
 chosen.

@@ -67,6 +67,15 @@ class PodOrder(Order):
         return tuple(keys)
 
 
+@dataclass(frozen=True)
+class Run:
+    """A container that runs, or ran: for how long, and where its SSH is, once that shows."""
+
+    uptime_seconds: int
+    ip: str | None
+    ssh_port: int | None
+
+
 class Pod(Machine):
     """One pod."""
 
@@ -77,6 +86,8 @@ class Pod(Machine):
     def __init__(self, order: PodOrder, *, site: Site, script: LifeScript) -> None:
         self.log = PodLog()
         self.started_at: float | None = None
+        # What ran before it was stopped; GraphQL goes on showing it.
+        self.last_run: Run | None = None
         self.changed_at = time.time()
         self.change_text = "Rented by User"
         self.is_locked = False
@@ -146,9 +157,16 @@ class Pod(Machine):
         )
 
     def halt(self) -> None:
+        self.last_run = self.run()
         self.started_at = None
         self.log.add("system", "stop container", "remove container")
         super().halt()
+
+    def run(self) -> Run | None:
+        """Return what runs now."""
+        if self.started_at is None:
+            return None
+        return Run(int(time.time() - self.started_at), self.ip, self.ssh_port)
 
     def note_change(self, text: str) -> None:
         """Write down what happened last, in the words of GraphQL's ``lastStatusChange``."""

@@ -10,6 +10,7 @@ from sandbox.control import Control
 from sandbox.fault_kinds import CALLS, table
 from sandbox.lambda_wire import LambdaWire
 from sandbox.options import Settings, parser
+from sandbox.runpod.graphql_wire import OPERATIONS
 from sandbox.runpod.rest_wire import RestWire
 from sandbox.runpod.scheduler import Scheduler
 from tests.sandbox.cloud import make_cloud
@@ -52,6 +53,11 @@ def test_every_call_of_runpod_is_listed_and_no_other(tmp_path: Path) -> None:
     listed = CALL.findall(part("RunPod's side"))
 
     assert sorted(listed) == sorted(f"{route.method} {route.path}" for route in routes)
+
+
+@pytest.mark.parametrize("field", OPERATIONS)
+def test_every_field_of_graphql_is_listed(field: str) -> None:
+    assert f"`{field}`" in part("RunPod's side")
 
 
 @pytest.mark.parametrize("operation", CALLS)
