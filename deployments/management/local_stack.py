@@ -74,6 +74,7 @@ class LocalStack:
             "LOCAL_MODELS_DIR": str(models_dir),
             "LAMBDA_API_BASE_URL": f"{self.sandbox_url}/api/v1",
             "LAMBDA_SSH_PORT": "2222",
+            "RUNPOD_API_BASE_URL": f"{self.sandbox_url}/v2",
             "ALLOW_CPU_MACHINES": "1",
             "LOG_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from deployments.management import practice
 from deployments.management.local_stack import LocalStack, StackError, running
 from deployments.management.verdict import Verdict, judge
+from deployments.providers import PROVIDERS
 
 BUDGET = "2.00"
 LIFE_LIMIT_SECONDS = 420.0
@@ -33,7 +34,13 @@ class Command(BaseCommand):
     help = "Show a whole life: rent a practice machine, train, bring the adapter home, end it."
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--cloud", choices=sorted(PROVIDERS), default=next(iter(PROVIDERS)), help="whose wire"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        self._cloud: str = options["cloud"]
         data_dir = _fresh_folder(settings.BASE_DIR / "var" / "demo")
         self._say(f"Practice cloud, data below {data_dir.relative_to(settings.BASE_DIR)}")
         self._say("Preparing sample data and a small base model (made once) ...")
@@ -52,7 +59,9 @@ class Command(BaseCommand):
 
     def _live(self, stack: LocalStack, data: Path) -> dict[str, Any]:
         """Do what a user would, over REST; return the deployment's last answer."""
-        stack.api("POST", "vault/entries", json={"provider": "lambda", "secret": stack.sandbox_key})
+        stack.api(
+            "POST", "vault/entries", json={"provider": self._cloud, "secret": stack.sandbox_key}
+        )
         with data.open("rb") as file:
             dataset = stack.api(
                 "POST", "datasets", files={"file": file}, data={"name": "Word problems"}
@@ -73,8 +82,8 @@ class Command(BaseCommand):
         )
         deployment: dict[str, Any] = stack.api(
             "POST",
-            "training/deploy/lambda",
-            json={"training_config_id": config["id"], "instance_type": "gpu_1x_a10"},
+            f"training/deploy/{self._cloud}",
+            json={"training_config_id": config["id"]},
         )
         self._say(f"Deployed: {deployment['deployment_id']}, budget ${BUDGET}")
         return self._follow(stack, deployment["deployment_id"])
@@ -85,7 +94,7 @@ class Command(BaseCommand):
             if ended := stack.ended():
                 raise StackError(f"the {ended} process ended by itself")
             now: dict[str, Any] = stack.api(
-                "GET", "training/deploy/lambda", params={"deployment_id": deployment_id}
+                "GET", f"training/deploy/{self._cloud}", params={"deployment_id": deployment_id}
             )
             line = _progress_line(now)
             if line != told:
@@ -94,7 +103,9 @@ class Command(BaseCommand):
             if now["status"] in TERMINAL:
                 return now
             time.sleep(0.5)
-        stack.api("DELETE", f"training/deploy/lambda?deployment_id={deployment_id}&save=false")
+        stack.api(
+            "DELETE", f"training/deploy/{self._cloud}?deployment_id={deployment_id}&save=false"
+        )
         raise StackError(f"not over after {LIFE_LIMIT_SECONDS:.0f} s; last: {told}")
 
     def _tell(self, verdict: Verdict) -> None:

@@ -18,6 +18,11 @@ give_up() {
     exit 3
 }
 
+# In a container we are root, and there may be no sudo.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
 # Prints 310, 311, ...; nothing if this is no Python.
 version_of() {
     "$1" -c 'import sys; print("%d%02d" % sys.version_info[:2])' 2>/dev/null || true
@@ -105,8 +110,8 @@ fi
 
 if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     echo "Installing the system's venv module."
-    sudo -n apt-get -o DPkg::Lock::Timeout=120 update
-    sudo -n apt-get -o DPkg::Lock::Timeout=120 install -y "$(basename "$python")-venv"
+    as_root apt-get -o DPkg::Lock::Timeout=120 update
+    as_root apt-get -o DPkg::Lock::Timeout=120 install -y "$(basename "$python")-venv"
 fi
 
 echo "Making a virtual environment; the image's torch is ${torch:-not usable}."

@@ -209,6 +209,7 @@ def test_F33_a_missing_venv_module_is_installed_without_fighting_for_the_lock(
     bare_image: Image,
 ) -> None:
     """F33: unattended upgrades hold it after boot."""
+    bare_image.add("id", "#!/bin/sh\necho 1000\n")
     bare_image.add("sudo", '#!/bin/sh\necho "sudo $*" >> "$STUB_CALLS"\n')
 
     bare_image.bootstrap(STUB_ENSUREPIP="1", STUB_TORCH="2.7.0")
@@ -216,6 +217,18 @@ def test_F33_a_missing_venv_module_is_installed_without_fighting_for_the_lock(
     assert bare_image.called()[:2] == [
         "sudo -n apt-get -o DPkg::Lock::Timeout=120 update",
         "sudo -n apt-get -o DPkg::Lock::Timeout=120 install -y python3-venv",
+    ]
+
+
+def test_root_in_a_container_needs_no_sudo(bare_image: Image) -> None:
+    bare_image.add("id", "#!/bin/sh\necho 0\n")
+    bare_image.add("apt-get", '#!/bin/sh\necho "apt-get $*" >> "$STUB_CALLS"\n')
+
+    bare_image.bootstrap(STUB_ENSUREPIP="1", STUB_TORCH="2.7.0")
+
+    assert bare_image.called()[:2] == [
+        "apt-get -o DPkg::Lock::Timeout=120 update",
+        "apt-get -o DPkg::Lock::Timeout=120 install -y python3-venv",
     ]
 
 
