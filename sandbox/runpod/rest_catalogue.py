@@ -12,6 +12,8 @@ from sandbox.runpod.pod_json import Json
 from sandbox.runpod.problems import ProblemError, invalid
 from sandbox.wire_call import Call, Route
 
+# Filters of the stock, which make no sense without it.
+STOCK_FILTERS = ("product", "count", "cloud", "countryCodes", "cudaVersions", "minCudaVersion")
 # What the hosts of the sandbox have; the catalogue names them all.
 CUDA_VERSIONS = ("12.4", "12.8")
 
@@ -42,38 +44,29 @@ class CatalogueEndpoints:
 
     def _gpu_json(self, kind: GpuType, call: Call) -> Json | None:
         """Return a type, or None where a filter by country leaves it out."""
-        row: Json = {
-            "id": kind.gpu_id,
-            "name": kind.name,
-            "pool": None,
-            "manufacturer": kind.manufacturer,
-            "memory": kind.memory_gb,
-            "secure": kind.secure_cents > 0,
-            "community": kind.community_cents > 0,
-            "price": {"secure": kind.secure_cents / 100, "community": kind.community_cents / 100},
-            "maxCount": {
-                "secure": kind.max_count if kind.secure_cents else 0,
-                "community": kind.max_count if kind.community_cents else 0,
-            },
-        }
+        row = _type_json(kind)
+        if "AVAILABILITY" not in _words(call, "include"):
+            if given := [name for name in STOCK_FILTERS if name in call.request.query]:
+                raise ProblemError(400, f"{given[0]} requires include=AVAILABILITY")
+            return row
+        if "POD" not in _words(call, "product"):
+            raise ProblemError(400, "include=AVAILABILITY requires product")
         wish = _wish(kind, call)
         places = [spot for spot in self._catalogue.spots(kind.gpu_id) if wish.fits(spot)]
         if wish.country_codes and not places:
             return None
-        if "AVAILABILITY" in _words(call, "include"):
-            if call.query("product") != "POD":
-                raise ProblemError(400, "include=AVAILABILITY requires product")
-            centers = sorted({spot.data_center for spot in places})
-            row["availability"] = self._level(wish)
-            row["dataCenters"] = [
+        versions = {spot.cuda_version for spot in places if self._catalogue.free(spot)}
+        return {
+            **row,
+            "availability": self._level(wish),
+            "dataCenters": [
                 {"id": center, "name": center, "availability": self._level(wish, center)}
-                for center in centers
-            ]
-            versions = {spot.cuda_version for spot in places if self._catalogue.free(spot)}
-            row["cudaVersions"] = [
+                for center in sorted({spot.data_center for spot in places})
+            ],
+            "cudaVersions": [
                 {"version": each, "available": each in versions} for each in CUDA_VERSIONS
-            ]
-        return row
+            ],
+        }
 
     def _level(self, wish: Wish, center: str = "") -> str:
         free = [
@@ -114,13 +107,31 @@ class CatalogueEndpoints:
         return rows
 
 
+def _type_json(kind: GpuType) -> Json:
+    return {
+        "id": kind.gpu_id,
+        "name": kind.name,
+        "pool": None,
+        "manufacturer": kind.manufacturer,
+        "memory": kind.memory_gb,
+        "secure": kind.secure_cents > 0,
+        "community": kind.community_cents > 0,
+        "price": {"secure": kind.secure_cents / 100, "community": kind.community_cents / 100},
+        "maxCount": {
+            "secure": kind.max_count if kind.secure_cents else 0,
+            "community": kind.max_count if kind.community_cents else 0,
+        },
+    }
+
+
 def _wish(kind: GpuType, call: Call) -> Wish:
     """Return the filters of a call as what a create would look for."""
     count = call.query("count") or "1"
     if not count.isdecimal() or int(count) < 1:
         raise invalid("count: value must be an integer, 1 or more")
-    cloud = call.query("cloud")
-    if cloud is not None and cloud not in tuple(Tier):
+    # Secure Cloud unless the call says otherwise (tool schemas of @runpod/mcp-server 4.0.0).
+    cloud = call.query("cloud") or "SECURE"
+    if cloud not in tuple(Tier):
         raise invalid("cloud: value must be one of SECURE, COMMUNITY")
     versions, minimum = _words(call, "cudaVersions"), call.query("minCudaVersion") or ""
     if versions and minimum:
@@ -128,7 +139,7 @@ def _wish(kind: GpuType, call: Call) -> Wish:
     return Wish(
         gpu_id=kind.gpu_id,
         count=int(count),
-        tiers=tuple(Tier) if cloud is None else (Tier(cloud),),
+        tiers=(Tier(cloud),),
         country_codes=_words(call, "countryCodes"),
         cuda_versions=versions,
         min_cuda_version=minimum,

@@ -140,8 +140,18 @@ def test_the_catalogue_tells_prices_and_stock_by_data_center(pods: PodClient) ->
     assert by_id["NVIDIA A40"]["community"] is False
 
 
-def test_stock_without_a_product_is_a_400(pods: PodClient) -> None:
-    assert pods.send("GET", "/catalog/gpus?include=AVAILABILITY").status_code == 400
+@pytest.mark.parametrize("query", ["include=AVAILABILITY", "product=POD", "countryCodes=FR"])
+def test_stock_and_its_filters_need_each_other(pods: PodClient, query: str) -> None:
+    assert pods.send("GET", f"/catalog/gpus?{query}").status_code == 400
+
+
+def test_stock_is_that_of_secure_cloud_unless_asked_otherwise(pods: PodClient) -> None:
+    def level(query: str) -> str:
+        path = f"/catalog/gpus?include=AVAILABILITY&product=POD{query}"
+        gpus = pods.send("GET", path).json()["gpus"]
+        return next(str(gpu["availability"]) for gpu in gpus if gpu["name"] == "RTX 3090")
+
+    assert (level(""), level("&cloud=COMMUNITY")) == ("NONE", "MEDIUM")
 
 
 def test_data_centers_can_be_asked_for_by_region_with_their_stock(pods: PodClient) -> None:
