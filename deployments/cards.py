@@ -38,9 +38,17 @@ _CARDS: tuple[tuple[str, Card], ...] = (
     (r"A40\b", Card("A40", 149.7, True, _LISTED)),
     (r"A10\b|A10G", Card("A10", 125, True, _SHEETS)),
     (r"L40S", Card("L40S", 362, True, _SPECS)),
+    (r"L40\b", Card("L40", 181, True, _MEMORY, is_verified=False)),
     (r"L4\b", Card("L4", 121, True, _SPECS)),
     (r"RTX 6000 Ada", Card("RTX 6000 Ada", 364, True, _MEMORY, is_verified=False)),
     (r"RTX 6000", Card("RTX 6000", 130.5, False, _MEMORY, is_verified=False)),
+    # With sums in 32 bit, as training makes them: half of what the sheets of these cards show.
+    (r"RTX 5090", Card("RTX 5090", 209.5, True, _MEMORY, is_verified=False)),
+    (r"RTX 4090", Card("RTX 4090", 165.2, True, _MEMORY, is_verified=False)),
+    (r"RTX 3090(?! Ti)", Card("RTX 3090", 71, True, _MEMORY, is_verified=False)),
+    (r"A5000", Card("RTX A5000", 111, True, _MEMORY, is_verified=False)),
+    (r"A4000", Card("RTX A4000", 76.7, True, _MEMORY, is_verified=False)),
+    (r"A30\b", Card("A30", 165, True, _MEMORY, is_verified=False)),
     (r"V100", Card("V100", 125, False, _SHEETS)),
     (r"T4\b", Card("T4", 65, False, _SHEETS)),
 )

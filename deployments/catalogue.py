@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 from django.core.cache import cache
 
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, SlipwayError
 from core.time import database_now
 from deployments import clouds
 from deployments.providers import PROVIDERS
@@ -20,17 +20,22 @@ RECENT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The offers of every cloud that was asked, cheapest first, and when they held."""
+    """The offers of every cloud that answered, cheapest first, and when they held.
+
+    ``silent`` says in words which clouds did not answer.
+    """
 
     offers: tuple[Offer, ...]
     as_of: datetime
+    silent: tuple[str, ...] = ()
 
 
 def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
     """Ask the named cloud, or each one the user has a key for.
 
-    Raises: InvalidInputError for an unknown platform or a missing key; ProviderError when a cloud
-    refuses the key or does not answer.
+    One cloud that fails does not hide the others.
+    Raises: InvalidInputError for an unknown platform or a missing key; ProviderError when none
+    that was asked accepts the key and answers.
     """
     if platform is not None:
         clouds.provider_class(platform)
@@ -44,9 +49,18 @@ def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
             param="platform",
         )
     as_of = database_now()
-    offers = [offer for entry in keys for offer in clouds.provider_for(entry).offers()]
+    offers: list[Offer] = []
+    failures: list[SlipwayError] = []
+    for entry in keys:
+        try:
+            offers += clouds.provider_for(entry).offers()
+        except SlipwayError as error:
+            failures.append(error)
+    if len(failures) == len(keys):
+        raise failures[0]
     offers.sort(key=lambda offer: (offer.hourly_price_usd, offer.instance_type, offer.region))
-    return Catalogue(offers=tuple(offers), as_of=as_of)
+    silent = tuple(f"{error.message} {error.remedy}".strip() for error in failures)
+    return Catalogue(offers=tuple(offers), as_of=as_of, silent=silent)
 
 
 def recent_offers(user: User, *, max_age_seconds: float = RECENT_SECONDS) -> Catalogue:

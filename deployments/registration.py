@@ -36,13 +36,16 @@ def register() -> None:
 
 
 def check_key(platform: str, secret: str) -> CheckResult:
-    """Ask the cloud once whether it takes this key."""
+    """Ask the cloud once whether it takes this key, and what credit the account has."""
+    provider = clouds.provider_with_key(platform, secret)
     try:
-        clouds.provider_with_key(platform, secret).check_key()
+        provider.check_key()
     except ProviderError as error:
         known = None if error.retryable else False
         return CheckResult(ok=known, message=error.message, remedy=error.remedy)
-    return CheckResult(ok=True)
+    balance = provider.balance_usd()
+    told = "" if balance is None else f"The account's balance is ${balance:.2f}."
+    return CheckResult(ok=True, message=told)
 
 
 def machines_under(entry: VaultEntry) -> list[object]:

@@ -344,6 +344,9 @@ class OffersAnswer(Answer):
     data = OfferAnswer(many=True)  # type: ignore[assignment]  # a field of that name
     has_more = serializers.BooleanField()
     as_of = serializers.DateTimeField()
+    silent = serializers.ListField(
+        child=serializers.CharField(), help_text="Why a cloud you have a key of is missing."
+    )
     source = serializers.ChoiceField(choices=["live"])  # type: ignore[assignment]  # a field of that name
 
 

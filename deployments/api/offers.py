@@ -46,6 +46,7 @@ class OffersView(APIView):
             "data": offers,
             "has_more": False,
             "as_of": found.as_of,
+            "silent": found.silent,
             "source": "live",
         }
         return Response(OffersAnswer(body).data)

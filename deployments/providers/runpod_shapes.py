@@ -174,7 +174,7 @@ def _offers_of_card(card: dict[str, object], cloud: str, *, disk_gb: int) -> Ite
                 platform=PLATFORM,
                 instance_type=Kind(gpu_id, gpu_count, cloud).name,
                 region=region,
-                region_description=where,
+                region_description=where if cloud == SECURE else f"{where} (community)".strip(),
                 description=_description(card, name or gpu_id, gpu_count, cloud),
                 gpu_name=name or gpu_id,
                 gpu_count=gpu_count,

@@ -1,11 +1,15 @@
 """What was offered a moment ago, for pages that are turned often."""
 
+import re
+
 import pytest
 import responses
 from django.contrib.auth.models import User
+from pytest_django.fixtures import Settings
 
 from core.errors import InvalidInputError
 from deployments import catalogue
+from deployments.providers.base import ProviderUnavailableError
 from secrets_vault.services import delete_entry, entry_for
 from tests.builders import make_user, make_vault_entry
 from tests.deployments.pages.wizard.market import again, market
@@ -27,6 +31,28 @@ def test_the_offers_of_a_moment_ago_serve_again(user: User, market: responses.Re
 
     assert catalogue.recent_offers(user) == first
     assert len(market.calls) == 1
+
+
+RUNPOD_URL = "https://runpod.test/v2"
+
+
+@pytest.mark.parametrize("platform", [None, "runpod"])
+def test_f58_a_cloud_that_does_not_answer_does_not_hide_the_others(
+    user: User, market: responses.RequestsMock, settings: Settings, platform: str | None
+) -> None:
+    settings.RUNPOD_API_BASE_URL = RUNPOD_URL
+    market.get(re.compile(f"{RUNPOD_URL}/.*"), status=503, body="<html>")
+    make_vault_entry(user, provider="runpod", secret="rpa_0123456789abcdefghij0123456789")
+
+    if platform is not None:
+        with pytest.raises(ProviderUnavailableError):
+            catalogue.live_offers(user, platform=platform)
+        return
+    found = catalogue.live_offers(user)
+
+    assert {offer.platform for offer in found.offers} == {"lambda"}
+    [words] = found.silent
+    assert words.startswith("RunPod's API fails (HTTP 503).")
 
 
 def test_what_is_older_is_asked_for_anew(user: User, market: responses.RequestsMock) -> None:

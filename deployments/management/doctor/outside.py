@@ -47,7 +47,8 @@ def cloud_keys() -> Iterator[Finding]:
     for entry in entries.select_related("user"):
         whose = f"key: {entry} of {entry.user}"
         try:
-            clouds.provider_for(entry).check_key()
+            provider = clouds.provider_for(entry)
+            provider.check_key()
         except ProviderError as error:
             if error.retryable:
                 yield warn(f"{whose}: could not be asked: {error.message}", error.remedy)
@@ -56,7 +57,9 @@ def cloud_keys() -> Iterator[Finding]:
         except SlipwayError as error:
             yield fail(f"{whose}: {error.message}", error.remedy)
         else:
-            yield ok(f"{whose}: the cloud takes it")
+            balance = provider.balance_usd()
+            told = "" if balance is None else f"; the account's balance is ${balance:.2f}"
+            yield ok(f"{whose}: the cloud takes it{told}")
     if not entries:
         yield warn("key: no cloud key is in the vault", "Add one on the vault page.")
 

@@ -24,6 +24,7 @@ from deployments.models import Artifact, Deployment, Machine, Metric, RunState
 from deployments.models.deployments import Status
 from deployments.pacer import DatabasePacer
 from deployments.providers.base import Offer, Provider
+from deployments.providers.lambda_cloud import LambdaCloud
 from deployments.providers.lambda_probes import LambdaProbes
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import entry_for, open_secret
@@ -156,7 +157,8 @@ class Proof:
         pair = clouds.login_key()
         self._ssh_key_name = self._provider.ensure_ssh_key(pair.public_key)
         where = settings.LAMBDA_SSH_KEY_PATH or "sealed in the vault"
-        return f"registered as {self._ssh_key_name}, {where}"
+        how = f"registered as {self._ssh_key_name}" if self._ssh_key_name else "told at each launch"
+        return f"{how}, {where}"
 
     def _make_config(self) -> str:
         name = f"Proof of {self._platform} {self.report.started_at:%Y-%m-%d %H:%M}"
@@ -311,7 +313,7 @@ class Proof:
         return PatientPacer(DatabasePacer(self._entry, timing=settings.TIMING))
 
     def _make_probes(self) -> LambdaProbes | None:
-        if self._platform != "lambda":
+        if not issubclass(clouds.provider_class(self._platform), LambdaCloud):
             return None
         return LambdaProbes(
             api_key=open_secret(self._entry),

@@ -33,6 +33,7 @@ MEMORY_PARTS = (
 class Look:
     """The offers as they were a moment ago. ``error`` says why they are not known.
 
+    ``silent`` says of each cloud that is missing among them why.
     ``found`` is empty before data, model and settings are chosen.
     """
 
@@ -40,6 +41,7 @@ class Look:
     as_of: datetime | None
     error: SlipwayError | None
     table: Table
+    silent: tuple[str, ...] = ()
 
     @property
     def offers(self) -> list[Offer]:
@@ -103,7 +105,7 @@ def look(draft: Draft, *, live: bool = False) -> Look:
         chosen=chosen(draft),
         waited_for=waited_for(draft),
     )
-    return Look(found, known.as_of, None, shown)
+    return Look(found, known.as_of, None, shown, known.silent)
 
 
 def chosen(draft: Draft) -> Place | None:

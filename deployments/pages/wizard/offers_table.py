@@ -34,6 +34,11 @@ CONTINENTS = {
     "asia": "Asia",
     "me": "Middle East",
     "australia": "Australia",
+    "ca": "America",
+    "eur": "Europe",
+    "ap": "Asia",
+    "sea": "Asia",
+    "oc": "Australia",
 }
 
 

@@ -34,6 +34,7 @@ from deployments.pages.wizard import (
 from deployments.pages.wizard.budget_words import Budget
 from deployments.pages.wizard.bundle import BundleFile
 from deployments.pages.wizard.likely import Look
+from deployments.providers import PROVIDERS
 from deployments.templatetags.wording import rate, usd
 from secrets_vault.services import entry_for
 
@@ -204,7 +205,7 @@ def _within_caps(draft: Draft, amount: Decimal | None) -> tuple[ConflictError | 
 
 def _about(draft: Draft, forecast: OfferForecast | None) -> dict[str, Any]:
     """Return what leaves, what will run, and the key it runs under."""
-    platform = str((draft.values.get("machine") or {}).get("platform") or "lambda")
+    platform = str((draft.values.get("machine") or {}).get("platform") or next(iter(PROVIDERS)))
     platform = forecast.offer.platform if forecast else platform
     cloud = clouds.capabilities(platform).label
     try:
