@@ -190,10 +190,15 @@ class Cloud:
             "unhealthy_later": lambda: _set_status(machine, Status.UNHEALTHY),
             "ip_late": machine.show_address,
             "ip_changes": machine.change_address,
+            "stale_port": machine.show_address,
             "ssh_refused": machine.open_ssh,
             "gpu_lost": machine.lose_gpu,
             "reboot": lambda: self.restart(machine),
         }
+
+    def later(self, machine: Machine, seconds: float, act: Callable[[], None]) -> None:
+        """Do something to a machine after so many seconds, if it lives then."""
+        self._start(_later(machine, seconds, act))
 
     def _script_later(self, machine: Machine) -> None:
         """Start what the script wants of an active machine some seconds later."""
@@ -204,7 +209,7 @@ class Cloud:
                 continue
             seconds = machine.script.seconds(kind)
             if seconds is not None:
-                self._start(_later(machine, seconds, act))
+                self.later(machine, seconds, act)
 
     async def _restart(self, machine: Machine) -> None:
         await machine.go_down()
@@ -214,7 +219,7 @@ class Cloud:
             machine.became_active()
             if machine.script.has("stale_port"):
                 seconds = machine.script.seconds("stale_port") or 0.0
-                self._start(_later(machine, seconds, machine.show_address))
+                self.later(machine, seconds, machine.show_address)
         machine.is_restarting = False
 
     async def _terminate(self, machine: Machine, stuck_seconds: float | None) -> None:

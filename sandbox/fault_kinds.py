@@ -195,7 +195,7 @@ KINDS: Mapping[str, Kind] = {
         "boot",
     ),
     "stale_port": _launched(
-        "RunPod only: after a restart the old public port is shown for ``seconds``",
+        "RunPod only: after a restart or start the old public port is shown for ``seconds``",
         "port",
         seconds=5.0,
     ),

@@ -185,6 +185,8 @@ class Machine(ABC):
         """Write the image anew, once what was before has ended."""
         if self._halting is not None:
             await self._halting
+        if not self.is_live():
+            return
         self._ssh = self._new_ssh_server()
         self._write_image()
 

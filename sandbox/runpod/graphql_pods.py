@@ -59,6 +59,8 @@ def _request(given: Input, gpu_id: str, catalogue: PodCatalogue) -> PodRequest:
         registry=given.get("containerRegistryAuthId"),
         starts_ssh=bool(given.get("startSsh")),
         is_interruptible="bidPerGpu" in given,
+        stop_after_seconds=_seconds_until(given.get("stopAfter")),
+        terminate_after_seconds=_seconds_until(given.get("terminateAfter")),
     )
 
 
@@ -154,6 +156,16 @@ def _docker_args(text: str) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     except ValueError:
         raise BadInputError from None
     return tuple(given.get("entrypoint", ())), tuple(given.get("cmd", ())), text
+
+
+def _seconds_until(moment: str | None) -> float | None:
+    if moment is None:
+        return None
+    try:
+        then = datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        raise BadInputError from None
+    return max(0.0, (then.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _one(value: str | None) -> tuple[str, ...]:

@@ -96,6 +96,7 @@ class Pod(Machine):
         # Shown on after a terminate that was answered: the vendor's lie of section 6.
         self.outlives_terminate = False
         self._kept_ip: str | None = None
+        self._old_address: tuple[str | None, int | None] | None = None
         self.proxy_suffix = secrets.token_hex(4)
         self.pod_key = secrets.token_urlsafe(24)
         super().__init__(
@@ -119,6 +120,8 @@ class Pod(Machine):
     def show_address(self) -> None:
         super().show_address()
         self._kept_ip = self.ip
+        if self.script.has("stale_port") and self._old_address is not None:
+            (self.ip, self.ssh_port), self._old_address = self._old_address, None
 
     def guest(self) -> Guest:
         path = environment_file(self._files)
@@ -132,11 +135,9 @@ class Pod(Machine):
     async def go_down(self) -> None:
         """Reset the container: processes and connections end, the public port is another."""
         self.started_at = None
-        stale = (self.ip, self.ssh_port)
+        self._old_address = self.ip, self.ssh_port
         await super().go_down()
         self._move()
-        if self.script.has("stale_port"):
-            self.ip, self.ssh_port = stale
 
     def address_taken(self) -> None:
         self.is_placed = True
@@ -158,6 +159,7 @@ class Pod(Machine):
 
     def halt(self) -> None:
         self.last_run = self.run()
+        self._old_address = self.ip, self.ssh_port
         self.started_at = None
         self.log.add("system", "stop container", "remove container")
         super().halt()

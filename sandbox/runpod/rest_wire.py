@@ -8,6 +8,7 @@ from aiohttp import web
 from sandbox.auth import is_same_key, presented_key
 from sandbox.cloud import Cloud
 from sandbox.runpod import problems
+from sandbox.runpod.pod import Pod
 from sandbox.runpod.problems import ProblemError
 from sandbox.runpod.quota import Quota
 from sandbox.runpod.refusals import PodRefusedError
@@ -51,7 +52,7 @@ class RestWire(Wire):
 
     async def _answer(self, route: Route, call: Call) -> web.StreamResponse:
         try:
-            self._authenticate(call.request)
+            self._authenticate(call)
         except ProblemError as error:
             return _with_headers(error.response(), {})
         is_within = self._quota.take()
@@ -71,12 +72,19 @@ class RestWire(Wire):
     def _usual_answer(self, status: int, operation: str) -> web.Response:
         return _with_headers(problems.usual(status).response(), self._quota.headers())
 
-    def _authenticate(self, request: web.Request) -> None:
-        key = presented_key(request)
+    def _authenticate(self, call: Call) -> None:
+        """Let the account's key pass, and the key that a pod was given for its own address."""
+        key = presented_key(call.request)
         if key is None:
             raise ProblemError(401, "missing bearer token")
-        if not is_same_key(key, self._cloud.options.api_key):
+        if is_same_key(key, self._cloud.options.api_key):
+            return
+        pods = self._cloud.live_machines(Pod)
+        owner = next((pod for pod in pods if is_same_key(key, pod.pod_key)), None)
+        if owner is None:
             raise problems.usual(401)
+        if call.request.match_info.get("id") != owner.machine_id:
+            raise problems.usual(403)
 
 
 async def _wrong_method(call: Call) -> object:

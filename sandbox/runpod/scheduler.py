@@ -37,6 +37,9 @@ class PodRequest:
     template: str | None = None
     starts_ssh: bool = False
     is_interruptible: bool = False
+    # Only GraphQL can ask for these.
+    stop_after_seconds: float | None = None
+    terminate_after_seconds: float | None = None
 
 
 class Scheduler:
@@ -78,6 +81,11 @@ class Scheduler:
             raise PodRefusedError(Refusal.NO_CAPACITY)
         fault = faults.take("order", record)
         pod = self._launch(self._delivered(self._order(request, spot), fault), record, taken=spot)
+        if request.stop_after_seconds is not None:
+            self._cloud.later(pod, request.stop_after_seconds, partial(self._cloud.stop, pod))
+        if request.terminate_after_seconds is not None:
+            end = partial(self._cloud.terminate, pod)
+            self._cloud.later(pod, request.terminate_after_seconds, end)
         if fault is not None and fault.kind == "two_ids":
             second = self._cloud.pod_catalogue.take(wish)
             self._launch(self._order(request, second or spot), record, taken=second)
@@ -107,6 +115,8 @@ class Scheduler:
     async def start(self, pod: Pod, record: RequestRecord) -> None:
         """Start a stopped pod on its own host, or refuse when that has no free GPUs."""
         _note(record, pod)
+        if pod.status is Status.UNHEALTHY and pod.started_at is None:
+            self._cloud.stop(pod)
         if pod.status is not Status.STOPPED:
             raise PodRefusedError(Refusal.WRONG_STATE)
         spot, count = pod.order.spot, pod.order.instance_type.gpus

@@ -122,6 +122,7 @@ def test_F26_a_container_can_end_in_an_error(pods: PodClient) -> None:
     pod = pods.wait_for(pods.create()["id"], "ERROR")
 
     assert (pod["runtime"], pod["actions"]) == (None, ["start", "terminate"])
+    assert pods.act(pod["id"], "start").status_code == 200
 
 
 def test_F27_an_address_can_come_late(pods: PodClient) -> None:
@@ -145,6 +146,18 @@ def test_F27_the_old_port_can_be_shown_after_a_restart(pods: PodClient) -> None:
     assert shown["ssh"]["direct"] == pod["ssh"]["direct"]
     with pytest.raises(NO_CONNECTION), pods.ssh(shown):
         pass
+
+
+def test_F27_the_old_port_can_be_shown_after_a_start_and_then_the_new_one(pods: PodClient) -> None:
+    pods.fault("launch", "stale_port", seconds=0.5)
+    pod = pods.create_running()
+    old = pods.pod(pod["id"])["ssh"]["direct"]
+
+    pods.act(pod["id"], "stop")
+    pods.act(pod["id"], "start")
+    wait_until(lambda: pods.wait_for_ssh(pod["id"])["ssh"]["direct"] != old)
+
+    assert pods.run(pods.pod(pod["id"]), "echo up").stdout == "up\n"
 
 
 def test_F27_the_port_can_change_by_itself(pods: PodClient) -> None:

@@ -128,6 +128,19 @@ def test_F13_what_cannot_be_had_is_an_error_with_status_200(
     assert response.json()["data"] == {"made": None}
 
 
+def test_a_pod_can_be_ended_or_stopped_at_a_time_given_at_its_creation(pods: PodClient) -> None:
+    past = "2026-01-01T00:00:00Z"
+
+    ended = deploy(pods, terminateAfter=past).json()["data"]["made"]["id"]
+    stopped = deploy(pods, stopAfter=past).json()["data"]["made"]["id"]
+    kept = deploy(pods, terminateAfter="2126-01-01T00:00:00Z").json()["data"]["made"]["id"]
+
+    wait_until(lambda: pods.send("GET", f"/pods/{ended}").status_code == 404)
+    pods.wait_for(stopped, "EXITED")
+    assert pods.wait_for_ssh(kept)["status"] == "RUNNING"
+    assert the_error(deploy(pods, stopAfter="soon"))[2] == "INTERNAL_SERVER_ERROR"
+
+
 def test_F12_no_money_is_told(pods: PodClient) -> None:
     pods.client.control("POST", "settings", {"runpod_credit_cents": 0})
 

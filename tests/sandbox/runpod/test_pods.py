@@ -67,6 +67,26 @@ def test_the_variables_lie_in_rp_environment_and_not_in_a_command_s_own(pods: Po
     assert "PUBLIC_KEY" not in pods.run(pod, "cat /etc/rp_environment").stdout
 
 
+def test_a_pod_can_end_itself_with_the_key_it_was_given_and_no_other_pod(pods: PodClient) -> None:
+    pod, other = pods.create_running(), pods.create_running()
+    end = "import os, sys, urllib.request as u; r = u.Request(sys.argv[1], method='DELETE', "
+    end += "headers={'Authorization': 'Bearer ' + os.environ['RUNPOD_API_KEY']}); "
+    end += "print(u.urlopen(r).status)"
+
+    def ask(pod_id: str) -> str:
+        url = f"{pods.base_url}/pods/{pod_id}"
+        shown = pods.run(pod, f'. /etc/rp_environment; python3 -c "{end}" {url}')
+        return shown.stdout + shown.stderr
+
+    refused = ask(other["id"])
+    ask_own = f"{pods.base_url}/pods/{pod['id']}"
+    pods.run(pod, f'. /etc/rp_environment; setsid python3 -c "{end}" {ask_own} >/dev/null 2>&1 &')
+
+    assert "HTTP Error 403" in refused
+    wait_until(lambda: pods.send("GET", f"/pods/{pod['id']}").status_code == 404)
+    assert pods.pod(other["id"])["status"] == "RUNNING"
+
+
 def test_without_22_tcp_there_is_no_way_in(pods: PodClient) -> None:
     pod_id = pods.create(ports=["8888/http"])["id"]
 
