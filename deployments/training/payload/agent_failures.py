@@ -52,7 +52,7 @@ _SIGNS = (
     (
         "E_NCCL",
         r"NCCL (?:error|WARN)|nccl(?:System|Internal|Remote|UnhandledCuda)Error|DistBackendError"
-        r"|Watchdog caught collective operation timeout",
+        r"|Watchdog caught collective operation timeout|gloo/transport",
     ),
     (
         "E_CUDA",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
 import agent_machine
-from agent_child import Child
-from agent_children import Children, environment_for
+from agent_child import Child, end_leftovers
+from agent_children import Children, environment_for, processes_of, train_command
 from agent_clock import RunClock
 from agent_data import obtain
 from agent_failures import STOPPED, RunFailedError, failure
@@ -198,7 +198,8 @@ class Run:
             least_seconds=float(self.limits["stall_seconds"]),
             first_step_seconds=float(self.limits["first_step_seconds"]),
         )
-        child = self._start([self.python, "train.py"], name="train")
+        processes = processes_of(self.job, self.environment)
+        child = self._start(train_command(self.python, processes=processes), name="train")
         try:
             self._follow(child, pace)
         except StopAskedError:
@@ -207,10 +208,13 @@ class Run:
         finally:
             if child.poll() is None:
                 child.end(after_seconds=float(self.limits["kill_after_seconds"]))
-            self.exit_status = child.status
-        if child.status == 0:
+            if processes > 1:
+                # Each leads a group of its own, which outlives a launcher that is killed.
+                end_leftovers(str(self.folder))
+            self.exit_status = self._children.status_of(child)
+        if self.exit_status == 0:
             return "completed"
-        if child.status == STOPPED:
+        if self.exit_status == STOPPED:
             return "stopped"
         raise self._failure_of(child)
 
