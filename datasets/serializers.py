@@ -31,6 +31,11 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
         child=serializers.CharField(), read_only=True, help_text="The methods it can serve."
     )
     mapping = serializers.DictField(child=serializers.CharField(), read_only=True, allow_null=True)
+    checked_share = serializers.FloatField(
+        read_only=True,
+        allow_null=True,
+        help_text="How much of the file is read, 0 to 1; null unless status is checking.",
+    )
 
     class Meta:
         model = Dataset
@@ -38,6 +43,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "id",
             "name",
             "status",
+            "checked_share",
             "format",
             "rows",
             "tokens",

@@ -24,6 +24,7 @@ from django_q.signals import pre_execute
 from django_q.tasks import async_task
 
 from core.time import database_now
+from datasets import checking
 from deployments import reaper, snapshot
 from deployments.lifecycle.advance import advance
 from deployments.models import CloudSnapshot, Deployment, WorkerHeartbeat
@@ -68,6 +69,11 @@ def deliver(message_id: str) -> None:
     outbox.deliver(message_id)
 
 
+def check_data(dataset_id: str) -> None:
+    """Begin the check of one large upload."""
+    checking.start_process(dataset_id)
+
+
 def answer_canary(queue: str) -> None:
     """Show that this queue takes tasks."""
     beat(f"queue:{queue}")
@@ -102,6 +108,7 @@ def claim_due() -> int:
         + _claim_lists(now, timing=timing)
         + _claim_sweeps(now, timing=timing)
         + outbox.claim_due(now, enqueue=_enqueue_message)
+        + checking.claim_due(now, enqueue=_enqueue_check)
     )
 
 
@@ -168,6 +175,10 @@ def serve_queue(*, when_started: Callable[[], object]) -> None:
 def _enqueue_message(message_id: str) -> None:
     # A receiver may be slow: it waits where SSH does, never before money (F74).
     async_task("deployments.tasks.deliver", message_id, cluster=SSH)
+
+
+def _enqueue_check(dataset_id: str) -> None:
+    async_task("deployments.tasks.check_data", dataset_id, cluster=SSH)
 
 
 def _claim_deployments(now: datetime, *, timing: Timing) -> int:

@@ -162,9 +162,10 @@ def drop_repeats(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     draft = frame.own_draft(request, draft_id)
     if draft.dataset is None:
         return frame.redirected(draft, STEP)
-    dataset = services.without_repeats(draft.dataset)
-    gone = counted(draft.dataset.rows - dataset.rows, "row")
-    messages.success(request, f"{gone} removed. {draft.dataset.name} itself stays as it is.")
+    dataset, repeats = services.without_repeats(draft.dataset)
+    messages.success(
+        request, f"{counted(repeats, 'row')} removed. {draft.dataset.name} itself stays as it is."
+    )
     return _taken(draft, dataset)
 
 
