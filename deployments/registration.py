@@ -11,6 +11,7 @@ from core.time import database_now
 from datasets.in_use import register_in_use
 from datasets.models import Dataset
 from deployments import clouds
+from deployments.exports import hub
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray
 from deployments.models.deployments import TERMINAL
 from deployments.pacer import DatabasePacer
@@ -32,6 +33,7 @@ def register() -> None:
             in_use_by=machines_under,
             succession=Succession(machines_shown_to, machines_missing, look_again),
         )
+    register_kind(hub.PROVIDER, hub.LABEL, check=check_hub_token)
     register_in_use(uses_of_dataset)
 
 
@@ -43,6 +45,16 @@ def check_key(platform: str, secret: str) -> CheckResult:
         known = None if error.retryable else False
         return CheckResult(ok=known, message=error.message, remedy=error.remedy)
     return CheckResult(ok=True)
+
+
+def check_hub_token(secret: str) -> CheckResult:
+    """Ask the Hub once whose token this is."""
+    try:
+        name = hub.whoami(secret)
+    except hub.HubError as error:
+        known = None if error.retryable else False
+        return CheckResult(ok=known, message=error.message, remedy=error.remedy)
+    return CheckResult(ok=True, message=f"The Hub knows it as {name}.")
 
 
 def machines_under(entry: VaultEntry) -> list[object]:

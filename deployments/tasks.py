@@ -7,6 +7,7 @@ the one hand-over is from the queue that must stay quick to the one that may wai
 
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -26,8 +27,9 @@ from django_q.tasks import async_task
 from core.time import database_now
 from datasets import checking
 from deployments import reaper, snapshot
+from deployments.exports import pushes
 from deployments.lifecycle.advance import advance
-from deployments.models import CloudSnapshot, Deployment, WorkerHeartbeat
+from deployments.models import CloudSnapshot, Deployment, HubPush, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL
 from deployments.timing import Timing
 from notifications import outbox
@@ -74,6 +76,17 @@ def check_data(dataset_id: str) -> None:
     checking.start_process(dataset_id)
 
 
+def push_to_hub(push_id: str) -> None:
+    """Start the process that pushes to the Hub: it may take longer than a task may."""
+    manage = Path(settings.BASE_DIR) / "manage.py"
+    # Nobody waits for it: the row tells how it went, and falls due again should it die.
+    subprocess.Popen(  # noqa: S603  # our own command
+        [sys.executable, str(manage), "push_to_hub", push_id],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 def answer_canary(queue: str) -> None:
     """Show that this queue takes tasks."""
     beat(f"queue:{queue}")
@@ -107,6 +120,7 @@ def claim_due() -> int:
         _claim_deployments(now, timing=timing)
         + _claim_lists(now, timing=timing)
         + _claim_sweeps(now, timing=timing)
+        + _claim_pushes(now, timing=timing)
         + outbox.claim_due(now, enqueue=_enqueue_message)
         + checking.claim_due(now, enqueue=_enqueue_check)
     )
@@ -206,6 +220,18 @@ def _claim_lists(now: datetime, *, timing: Timing) -> int:
             mine = CloudSnapshot.objects.filter(pk=row.pk, next_list_at=row.next_list_at)
             if mine.update(next_list_at=again if watched else None) == 1 and watched:
                 async_task("deployments.tasks.list_cloud", str(row.vault_entry_id))
+                claimed += 1
+    return claimed
+
+
+def _claim_pushes(now: datetime, *, timing: Timing) -> int:
+    again = now + timedelta(seconds=timing.claim_seconds)
+    claimed = 0
+    for push in pushes.due(now):
+        with transaction.atomic():
+            mine = HubPush.objects.filter(pk=push.pk, next_try_at=push.next_try_at)
+            if mine.update(next_try_at=again) == 1:
+                async_task("deployments.tasks.push_to_hub", str(push.pk), cluster=SSH)
                 claimed += 1
     return claimed
 

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from core.errors import SlipwayError
+from deployments.exports import hub
 from deployments.providers import PROVIDERS
 
 
@@ -52,6 +53,17 @@ class KeyForm(ReplacementForm):
     """A key of a cloud."""
 
     provider = forms.ChoiceField(label="Cloud", choices=cloud_choices)
+
+
+class HubTokenForm(ReplacementForm):
+    """A token of the Hugging Face Hub."""
+
+    provider = forms.CharField(initial=hub.PROVIDER, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="hub_%s", **kwargs)
+        self.fields["secret"].label = "Token"
+        self.fields["secret"].widget.attrs["placeholder"] = "hf_…"
 
 
 class UploadForm(PlainForm):

@@ -14,6 +14,7 @@ from core.errors import NotFoundError
 from core.lookups import get_owned
 from core.time import database_now
 from deployments import base_models, clouds, history, model_catalogue, overview
+from deployments.exports import pushes
 from deployments.models import Artifact, Deployment, LogLine, Machine, TrainingJob
 from deployments.models.deployments import Status
 from deployments.overview import DeploymentOverview, EventLine, MachineOverview
@@ -35,6 +36,7 @@ from deployments.pages.job.cost_by_phase import CostByPhase
 from deployments.pages.job.end_card import End, end_card
 from deployments.pages.job.figures import Figure
 from deployments.pages.job.health import Note
+from deployments.pages.job.push_lines import PushLine, push_lines
 from deployments.pages.job.remedies import Button
 from deployments.pages.job.still_works import still_works
 from deployments.pages.machine_facts import Freshness, MachineFacts
@@ -305,6 +307,16 @@ class JobPage:
             rows = rows.filter(pk__lt=event_id)
         names = {machine.machine_id: machine.name for machine in self.run.machines}
         return [overview.event_line(event, names) for event in rows[:EVENTS_A_PAGE]]
+
+    @cached_property
+    def pushes(self) -> tuple[PushLine, ...]:
+        """What was asked to be put on the Hub."""
+        return push_lines(pushes.of_job(self.job))
+
+    @cached_property
+    def is_pushing(self) -> bool:
+        """Whether any of them goes on."""
+        return any(not line.push.is_over for line in self.pushes)
 
     @cached_property
     def adapter(self) -> Artifact | None:

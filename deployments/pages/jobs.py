@@ -10,7 +10,7 @@ from deployments.handing_out import artifact_response, bundle_response
 from deployments.models import Artifact
 from deployments.pages import job_page
 from deployments.pages.answers import member, page
-from deployments.pages.job import cost_by_phase, frame
+from deployments.pages.job import cost_by_phase, frame, pushing
 from deployments.pages.job.downloads import download
 
 
@@ -54,7 +54,8 @@ def checkpoints(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def files(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show what is home, and what else can be taken along."""
     shown = job_page.find(member(request), job_id)
-    return frame.tab(request, shown, "files", blocks=("files",))
+    blocks = ("files", "pushes")
+    return frame.tab(request, shown, "files", blocks=blocks, context=pushing.context(shown))
 
 
 @page

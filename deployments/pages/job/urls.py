@@ -4,7 +4,7 @@ from django.urls import path
 
 from deployments.pages import jobs
 from deployments.pages.charts import views
-from deployments.pages.job import config, logs, stopping
+from deployments.pages.job import config, logs, pushing, stopping
 
 urlpatterns = [
     path("", jobs.job, name="job"),
@@ -20,6 +20,7 @@ urlpatterns = [
     path("checkpoints/", jobs.checkpoints, name="job-checkpoints"),
     path("files/", jobs.files, name="job-files"),
     path("bundle.tar.gz", jobs.bundle, name="job-bundle"),
+    path("push/", pushing.push, name="job-push"),
     path("files/use/", jobs.use, name="job-use"),
     path("files/<uuid:artifact_id>/", jobs.take, name="job-take"),
     path("config/", config.config, name="job-config"),

@@ -39,6 +39,7 @@ JOB_ROUTES = (
     "checkpoints",
     "artifacts",
     "bundle",
+    "push",
     "save",
     "stop",
 )
