@@ -173,6 +173,11 @@ def normalised_file(dataset: Dataset) -> Path:
 
     Raises: UnusableDataError unless the dataset is ready; ServerFaultError when the file is lost.
     """
+    if dataset.is_being_checked:
+        raise UnusableDataError(
+            f"The dataset {dataset.name} is still being checked.",
+            remedy="Wait until its check has ended.",
+        )
     if not dataset.is_ready:
         raise UnusableDataError(
             f"The dataset {dataset.name} is not ready to be trained on.",

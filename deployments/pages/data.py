@@ -24,6 +24,7 @@ from datasets.findings import as_csv
 from datasets.models import Dataset
 from deployments import services as deployment_services
 from deployments.models import TrainingConfig
+from deployments.pages import data_columns
 from deployments.pages.answers import member, page
 from deployments.pages.forms import UploadForm
 from deployments.templatetags.wording import size
@@ -151,6 +152,8 @@ def dataset(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
         "warnings": sum(kind.rows for kind in kinds if kind.word == WORDS["warning"]),
         "warning_kinds": tally[WORDS["warning"]],
         "previews": [turns(row) for row in services.preview(found)],
+        "columns": data_columns.columns_to_name(found),
+        "checked_percent": checked_percent(found),
     }
     return render(request, "deployments/dataset.html", context)
 
@@ -220,6 +223,11 @@ def _kind(code: str, found: list[dict[str, Any]], *, rows: int) -> FindingKind:
         fix=first["fix"],
         excerpt=first.get("excerpt", ""),
     )
+
+
+def checked_percent(dataset: Dataset) -> float | None:
+    """Return how much of a file is read, in percent; None unless it is being checked."""
+    return None if dataset.checked_share is None else 100 * dataset.checked_share
 
 
 def turns(row: dict[str, Any]) -> list[Turn]:

@@ -71,7 +71,8 @@ class UploadForm(PlainForm):
 
     file = forms.FileField(
         label="File",
-        help_text="One JSON object a line (.jsonl): chat messages, or prompt and completion.",
+        help_text="JSON lines, a JSON array, CSV or Parquet, packed with gzip or not: "
+        "conversations, prompts with completions, preferences, or text.",
         error_messages={
             "required": "Choose a file.",
             "empty": "The file is empty. Choose one with rows.",

@@ -21,7 +21,7 @@ from datasets.models import Dataset
 from deployments import drafts, workload
 from deployments.models import Draft
 from deployments.pages import data as data_pages
-from deployments.pages import length_picture
+from deployments.pages import data_columns, length_picture
 from deployments.pages.answers import page
 from deployments.pages.data import TONES, WORDS, FindingKind
 from deployments.pages.forms import PlainForm, UploadForm
@@ -261,6 +261,8 @@ def _show(
         "filters": _filters(draft, figures, shown),
         "previews": [data_pages.turns(row) for row in services.preview(dataset)] if dataset else [],
         "shares": share_choices(draft, dataset) if dataset else (),
+        "columns": data_columns.columns_to_name(dataset) if dataset else (),
+        "checked_percent": data_pages.checked_percent(dataset) if dataset else None,
         "is_choosing": dataset is None or upload is not None or CHOOSE in request.GET,
         "choices": own_data(draft.user)[: data_pages.SHOWN],
         "upload": upload or UploadForm(),
