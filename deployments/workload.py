@@ -66,8 +66,10 @@ def load_of(
         lora_rank=int(settings["lora_r"]),
         target_modules=modules if isinstance(modules, str) else tuple(modules),
         micro_batch=int(settings["per_device_train_batch_size"]),
-        longest_tokens=lengths.longest_within(limit),
+        # A packed row is as long as it may be.
+        longest_tokens=limit if settings.get("packing") else lengths.longest_within(limit),
         gradient_checkpointing=bool(settings["gradient_checkpointing"]),
+        quantised=bool(settings.get("load_in_4bit")),
         chunked_loss=CHUNKED_LOSS,
     )
 
@@ -83,20 +85,25 @@ def work_of(
     settings = recipe["hyperparameters"]
     row_tokens = lengths.mean_within(max_length(recipe, context_tokens=context_tokens))
     apart = held_back(lengths.rows, share=float(recipe["eval"]["share"]))
-    steps = total_steps(lengths.rows - apart, settings)
+    trained, a_row = lengths.rows - apart, row_tokens
+    if settings.get("packing"):
+        limit = max_length(recipe, context_tokens=context_tokens)
+        trained = max(1, math.ceil(trained * row_tokens / limit))
+        a_row = min(float(limit), (lengths.rows - apart) * row_tokens)
+    steps = total_steps(trained, settings)
     a_step = settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"]
     rows = steps * a_step
     if settings["max_steps"] is None:
         # The last batch of an epoch may be short.
-        rows = min(rows, math.ceil((lengths.rows - apart) * settings["num_train_epochs"]))
+        rows = min(rows, math.ceil(trained * settings["num_train_epochs"]))
     return Work(
         method=str(recipe["method"]),
         parameters=shape.parameters,
-        tokens=rows * row_tokens,
+        tokens=rows * a_row,
         evaluation_tokens=apart * row_tokens * _evaluations(steps, recipe) if apart else 0,
         steps=steps,
         micro_batch=int(settings["per_device_train_batch_size"]),
-        row_tokens=row_tokens,
+        row_tokens=a_row,
         gradient_checkpointing=bool(settings["gradient_checkpointing"]),
     )
 

@@ -10,9 +10,11 @@ from core.time import database_now
 from datasets.services import normalised_file
 from deployments import (
     base_models,
+    cards,
     checkpoints,
     clouds,
     earlier_adapters,
+    forecasts,
     machine_tokens,
 )
 from deployments.job_parts import parts_of
@@ -192,6 +194,10 @@ def _job(machine: Machine, resumed: Checkpoint | None) -> dict[str, object]:
             "gpu_count": machine.gpu_count,
             "vram_gib": machine.vram_gib,
             "architecture": machine.architecture,
+            "peak_tflops": cards.peak_tflops_of(machine.instance_type),
         },
+        sharding=forecasts.sharding_of(
+            job.config, job.dataset, gpu_count=machine.gpu_count, vram_gib=machine.vram_gib
+        ),
         resume_from=checkpoints.name_of(resumed) if resumed is not None else "",
     )

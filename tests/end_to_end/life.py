@@ -61,6 +61,7 @@ class Life:
         self,
         *,
         base_model: str = "local:slipway-sample",
+        method: str = "sft",
         hyperparameters: dict[str, Any] | None = None,
         evaluation: dict[str, Any] | None = None,
         **request: Any,
@@ -71,6 +72,7 @@ class Life:
             ConfigInput(
                 name="sums",
                 base_model=base_model,
+                method=method,
                 dataset_id=str(self.dataset.pk),
                 hyperparameters=hyperparameters,
                 eval=evaluation,

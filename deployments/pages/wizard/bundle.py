@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from deployments import base_models, drafts
+from deployments import base_models, cards, drafts
 from deployments.forecasts import OfferForecast
 from deployments.job_parts import data_of
 from deployments.models import Draft
@@ -74,6 +74,7 @@ def job_of(draft: Draft, forecast: OfferForecast | None) -> dict[str, object]:
             "gpu_count": offer.gpu_count,
             "vram_gib": offer.vram_gib,
             "architecture": offer.architecture,
+            "peak_tflops": cards.peak_tflops_of(offer.instance_type),
         }
     return build_job(
         run_id=AT_LAUNCH,

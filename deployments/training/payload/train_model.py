@@ -59,10 +59,11 @@ def choose_pad_token(tokenizer: Any) -> None:
     say("info", f"The tokenizer has no padding token: {tokenizer.pad_token} is used.")
 
 
-def load_model(path: str, *, dtype: Any, in_4bit: bool) -> Any:
+def load_model(path: str, *, dtype: Any, in_4bit: bool, job: Mapping[str, Any]) -> Any:
     """Return the base model; safetensors only, and no code that came with it."""
     from transformers import AutoModelForCausalLM
 
+    train_processes.expect_sharing(job)
     more = {"quantization_config": nf4(dtype)} if in_4bit else {}
     model = AutoModelForCausalLM.from_pretrained(
         path, dtype=dtype, use_safetensors=True, trust_remote_code=False, **more

@@ -51,7 +51,13 @@ def test_I14_the_job_names_the_frozen_recipe_and_the_snapshot(world: World) -> N
     assert job["job_url"] == ""
     assert not MachineToken.objects.exists()
     assert f"{run_folder(machine.name)}/token" not in at_cloud.files
-    assert job["expected"] == {"gpu_count": 1, "vram_gib": 24, "architecture": "arm64"}
+    assert job["expected"] == {
+        "gpu_count": 1,
+        "vram_gib": 24,
+        "architecture": "arm64",
+        "peak_tflops": 125,
+    }
+    assert job["sharding"] == ""
     used = (world.clock.now - machine.requested_at).total_seconds()
     assert job["deadline_seconds"] == pytest.approx(24 * 3600 - used, abs=5)
     assert job["resume_from"] == ""
