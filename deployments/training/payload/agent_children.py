@@ -146,6 +146,8 @@ def environment_for(
         if stand_in
         else ",".join(str(number) for number in range(processes_of(job, facts))),
     }
+    if job.get("hub_endpoint"):
+        values["HF_ENDPOINT"] = str(job["hub_endpoint"])
     if job["base_model"].get("kind") != "hub":
         values["HF_HUB_OFFLINE"] = "1"
     defaults = {"OMP_NUM_THREADS": "1"} if stand_in else {}

@@ -10,6 +10,7 @@ from typing import Any
 import adapter_files
 from agent_failures import RunFailedError, as_failure
 from agent_run import Run
+from fetch_model import HUB_TOKEN
 
 
 def conclude(run: Run) -> dict[str, Any]:
@@ -19,6 +20,8 @@ def conclude(run: Run) -> dict[str, Any]:
         outcome = run.perform()
     except BaseException as problem:  # noqa: BLE001 (the agent must never die without a word)
         error = as_failure(problem)
+    # Deleted by fetch_model.py, unless it was never begun or was killed.
+    (run.folder / HUB_TOKEN).unlink(missing_ok=True)
     if run.trained:
         try:
             _keep_adapter(run, outcome)
