@@ -65,6 +65,16 @@ def whole_recipe(job: TrainingJob, changes: Changes | None = None) -> dict[str, 
     return {**job.config, **{part: filled[part] for part in resuming.PARTS}}
 
 
+def longer(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with one epoch more, or twice its steps: what a run at its end may become."""
+    settings = dict(recipe["hyperparameters"])
+    if settings["max_steps"] is not None:
+        settings["max_steps"] *= 2
+    else:
+        settings["num_train_epochs"] += 1
+    return {**recipe, "hyperparameters": settings}
+
+
 def from_checkpoint(
     user: User, training: Training, named: str, *, new_job_id: UUID | None = None
 ) -> Training:

@@ -22,6 +22,7 @@ BLOCKS = {
     "loss": ("deployments/_loss.html", 5),
     "small": ("deployments/_small_charts.html", 5),
     "charts": ("deployments/job/_charts.html", 5),
+    "samples": ("deployments/job/_samples.html", 5),
     "side": ("deployments/job/_side.html", 3),
     "below": ("deployments/job/_below.html", 5),
     "machines": ("deployments/job/_machines.html", 5),
