@@ -5,7 +5,8 @@
 ``warnings_seen`` (finding codes); ``machine`` {platform, instance_type, region, hourly};
 ``show`` (which offers are listed); ``max_hourly_price``; ``fallback_total_limit``;
 ``wait_for`` [{platform, instance_type, region}]; ``wait_for_capacity_minutes``;
-``budget_limit``; ``max_hours``; ``keep_on_failure_minutes``.
+``budget_limit``; ``max_hours``; ``keep_on_failure_minutes``. And ``adapter_from`` {id, name}, given
+at the beginning: the earlier adapter that the run starts from.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +21,8 @@ from core.lookups import get_owned
 from core.time import database_now
 from datasets.findings import Severity
 from datasets.models import Dataset
-from deployments import base_models, recipes, services
+from deployments import base_models, earlier_adapters, going_on, recipes, services
+from deployments.earlier_adapters import Adapter
 from deployments.models import Draft, TrainingJob
 
 MAX_NAME = 120
@@ -52,8 +54,11 @@ def begin(
     )
 
 
-def begin_from(job: TrainingJob) -> Draft:
-    """Return a draft with the choices of an earlier run, to be trained again with changes."""
+def begin_from(job: TrainingJob, *, adapter: Adapter | None = None) -> Draft:
+    """Return a draft with the choices of an earlier run, to be trained again with changes.
+
+    With an ``adapter`` the run starts from its weights.
+    """
     recipe: Mapping[str, Any] = job.config
     newest = job.deployments.order_by("-created_at").first()
     values: dict[str, Any] = {
@@ -67,6 +72,8 @@ def begin_from(job: TrainingJob) -> Draft:
         values["budget_limit"] = str(newest.budget_limit)
         values["max_hours"] = str(newest.max_hours)
         values["wait_for_capacity_minutes"] = newest.wait_for_capacity_minutes
+    if adapter is not None:
+        values["adapter_from"] = {"id": adapter.id, "name": adapter.name}
     draft = begin(job.user, dataset=job.dataset, values=values)
     Draft.objects.filter(pk=draft.pk).update(name=job.name)
     draft.refresh_from_db()
@@ -208,7 +215,7 @@ def model_gaps(model: str) -> list[Gap]:
 def _training(draft: Draft) -> list[Gap]:
     if "preset" not in draft.values:
         return [Gap("training", "No settings are chosen yet.", "Choose a preset.")]
-    return _refused(
+    found = _refused(
         "training",
         lambda: recipes.check_settings(
             hyperparameters(draft),
@@ -216,6 +223,17 @@ def _training(draft: Draft) -> list[Gap]:
             evaluation=draft.values.get("eval", {}),
         ),
     )
+    return found or _refused("training", lambda: _check_adapter(draft))
+
+
+def _check_adapter(draft: Draft) -> None:
+    kept = draft.values.get("adapter_from")
+    if kept:
+        earlier_adapters.check_fits(
+            going_on.find_adapter(draft.user, str(kept["id"])),
+            model_name=str(draft.values.get("base_model", "")),
+            recipe={"hyperparameters": settings_of(draft)},
+        )
 
 
 def _hardware(draft: Draft) -> list[Gap]:

@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 
-from core.errors import ConflictError, InvalidInputError, NotFoundError
+from core.errors import ConflictError, InvalidInputError
 from core.lookups import get_owned
 from deployments import checkpoints, earlier_adapters, recipes, resuming
 from deployments.accepting import Training, still_runs
@@ -132,6 +133,7 @@ def from_adapter(user: User, training: Training, named: str) -> Training:
 def find_adapter(user: User, named: str) -> Adapter:
     """Return the adapter of the artifact or checkpoint with this id, or the job's newest.
 
+    Whether its file is whole is seen once it is copied.
     Raises: NotFoundError for other people's and unknown ids; ConflictError (E_NO_CHECKPOINT) when
     nothing of it is home.
     """
@@ -140,12 +142,17 @@ def find_adapter(user: User, named: str) -> Adapter:
     artifact = kept.filter(pk=pk).first() or kept.filter(job=pk).order_by("-saved_at").first()
     if artifact is not None:
         return earlier_adapters.of_artifact(artifact)
-    try:
-        return earlier_adapters.of_checkpoint(find_checkpoint(user, named))
-    except NotFoundError as error:
-        raise NotFoundError(
-            "There is no such adapter.", remedy="Check the id, or list the job's artifacts."
-        ) from error
+    mine = Checkpoint.objects.select_related("job").filter(job__user=user)
+    checkpoint = mine.filter(pk=pk).first() or _newest(mine.filter(job=pk))
+    if checkpoint is not None and checkpoint.home_at is None:
+        raise _not_at_home(checkpoint)
+    if checkpoint is not None:
+        return earlier_adapters.of_checkpoint(checkpoint)
+    raise _none_at_home(get_owned(TrainingJob, user, named))
+
+
+def _newest(rows: QuerySet[Checkpoint]) -> Checkpoint | None:
+    return rows.filter(home_at__isnull=False).order_by(*checkpoints.NEWEST_FIRST).first()
 
 
 def _uuid(text: str) -> UUID:

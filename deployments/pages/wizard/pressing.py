@@ -104,6 +104,7 @@ def press(draft: Draft, look: Look, *, name: str, shown: Decimal | None) -> Pres
         max_hourly_price=place.hourly,
         fallbacks=_fallbacks(draft, look, place),
         keep_on_failure_minutes=int(draft.values.get("keep_on_failure_minutes") or 0),
+        adapter_from=str((draft.values.get("adapter_from") or {}).get("id", "")),
     )
     return Press(nonce=draft.pk, platform=place.platform, config=config, request=request)
 

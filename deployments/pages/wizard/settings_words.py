@@ -216,6 +216,16 @@ EVAL_STEPS = SettingWords(
     "empty",
     "Each time reads all rows held out.",
 )
+EVAL_SAMPLES = SettingWords(
+    "eval_samples",
+    "Answer held-out prompts",
+    "How many of the prompts held out are answered each time, for you to read beside the base "
+    "model's answers. Empty: 3.",
+    "0 to 5",
+    "Seconds each time.",
+)
+# By the name of its field: the name in ``eval``.
+EVALUATION = {EVAL_STEPS.name: "steps", EVAL_SAMPLES.name: "samples"}
 
 
 def simple(method: str) -> tuple[SettingWords, ...]:

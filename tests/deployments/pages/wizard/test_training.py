@@ -72,7 +72,7 @@ def test_untouched_settings_are_kept_as_the_preset_alone(reader: Client, draft: 
     assert changed(draft) == {}
     assert draft.values["preset"] == "balanced"
     assert drafts.gaps(draft)["training"] == ()
-    assert draft.values["eval"] == {"share": 0.05, "steps": None}
+    assert draft.values["eval"] == {"share": 0.05, "steps": None, "samples": 3}
 
 
 def test_what_differs_from_the_preset_is_kept_marked_and_can_be_reset(
@@ -86,7 +86,7 @@ def test_what_differs_from_the_preset_is_kept_marked_and_can_be_reset(
     assert draft.values["eval"]["steps"] == 7
     assert "changed Reset Max length, in tokens to 2048" in page
     assert "changed Reset Gradient checkpointing to ticked" in page
-    assert "21 more settings, 2 changed" in page
+    assert "22 more settings, 2 changed" in page
 
     reader.post(url(draft), given | {"reset": "max_length"})
     assert changed(draft) == {"gradient_checkpointing": False}
