@@ -89,7 +89,7 @@ def test_with_the_steps_as_they_were_the_run_itself_goes_on(
 
     assert response["Location"] == address(run)
     found = Deployment.objects.get(resume_from=home)
-    assert (found.job, found.budget_limit, found.max_hours) == (run.job, Decimal(2), 6)
+    assert (found.job, found.budget_limit, found.max_hours) == (run.job, Decimal(2), Decimal(6))
     assert found.config["instance_type"] == "gpu_1x_a10"
     assert found.max_hourly_price == Decimal("1.29")
     assert "goes on from checkpoint 32" in read(reader, run)
