@@ -1,6 +1,5 @@
 """Everything the page of one run shows, read when asked for, so that a block reads only its own."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -14,7 +13,7 @@ from django.utils.text import slugify
 from core.errors import NotFoundError
 from core.lookups import get_owned
 from core.time import database_now
-from deployments import base_models, clouds, history, model_catalogue, overview, sample_rows
+from deployments import base_models, clouds, history, model_catalogue, overview
 from deployments.exports import pushes
 from deployments.models import Artifact, Deployment, LogLine, Machine, TrainingJob
 from deployments.models.deployments import Status
@@ -27,6 +26,7 @@ from deployments.pages.job import (
     expected,
     figures,
     health,
+    onward,
     phases,
     readings,
     remedies,
@@ -43,7 +43,6 @@ from deployments.pages.job.still_works import still_works
 from deployments.pages.machine_facts import Freshness, MachineFacts
 from deployments.pages.problems import Alarm, Problem
 from deployments.pages.status_words import Pill
-from deployments.sample_rows import Answered
 from deployments.templatetags.wording import (
     figure,
     percent,
@@ -128,7 +127,7 @@ class JobPage:
             self.model_label,
             f"{method}, LoRA rank {rank}" if rank else method,
             f"{self.job.dataset.name}, {self.job.dataset.rows:,} rows",
-            self.begins,
+            onward.begins(self.job, self.deployment),
         ]
         return " · ".join(part for part in parts if part)
 
@@ -294,30 +293,12 @@ class JobPage:
     @cached_property
     def resumable(self) -> CheckpointLine | None:
         """The checkpoint that a run that is over would go on from; None if none is home."""
-        home = (line for line in self.checkpoints if line.is_whole_home)
-        newest = max(home, key=lambda line: line.home_at or line.saved_at, default=None)
-        return None if self.is_live else newest
+        return None if self.is_live else onward.newest_home(self.checkpoints)
 
     @cached_property
-    def samples(self) -> Sequence[Answered]:
-        """The held-out prompts with what was answered. Two queries."""
-        return sample_rows.of_job(self.job)
-
-    @cached_property
-    def wants_samples(self) -> bool:
-        """Whether held-out prompts are answered at all."""
-        measured = self.job.config.get("eval", {})
-        return bool(measured.get("samples")) and bool(measured.get("share"))
-
-    @cached_property
-    def begins(self) -> str:
-        """What the newest deployment went on with, in words; "" for a run from the start."""
-        found = self.deployment.resume_from
-        if found is not None:
-            of = "" if found.job_id == self.job.pk else f" of {found.job.name}"
-            return f"goes on from checkpoint {found.step:,}{of}"
-        adapter = self.job.config.get("adapter")
-        return f"starts from the adapter of {adapter['name']}" if adapter else ""
+    def samples(self) -> onward.Samples:
+        """The held-out prompts with what was answered."""
+        return onward.samples(self.job)
 
     @cached_property
     def _epochs_a_step(self) -> float | None:
