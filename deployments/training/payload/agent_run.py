@@ -156,8 +156,8 @@ class Run:
                 gpu_count=int(expected.get("gpu_count") or 1),
                 tries=int(self.limits["torch_tries"]),
             )
-        found = agent_machine.versions(self.python)
-        self.log.append("environment", versions=found, **self.environment)
+        found = agent_machine.installed(self.python)
+        self.log.append("environment", **found, **self.environment)
 
     def _obtain_data(self) -> None:
         obtain(
