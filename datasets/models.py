@@ -60,6 +60,9 @@ class Dataset(models.Model):
     findings = models.JSONField(default=list)
     finding_totals = models.JSONField(default=dict)
     methods = models.JSONField(default=list)
+    token_counts = models.JSONField(
+        default=dict, help_text="Row lengths by tokeniser, as datasets.counting writes them."
+    )
     checked_bytes = models.PositiveBigIntegerField(default=0)
     check_attempts = models.PositiveSmallIntegerField(default=0)
     next_check_at = models.DateTimeField(
