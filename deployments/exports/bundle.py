@@ -21,7 +21,7 @@ from django.template.loader import render_to_string
 from django.utils.text import slugify
 
 from datasets.services import normalised_file
-from deployments import overview
+from deployments import earlier_adapters, overview
 from deployments.exports.facts import base_revision, held_back
 from deployments.job_parts import JobParts, parts_of
 from deployments.models import Artifact, Deployment, LogLine, Metric
@@ -77,6 +77,10 @@ def files_of(deployment: Deployment, *, with_data: bool, now: datetime) -> list[
         BundleFile("repeat.py", REPEAT / "repeat.py"),
         BundleFile("job.json", _json(_job(parts, gpu_count=_gpu_count(run)))),
         *(BundleFile(f"payload/{name}", path, mode) for name, path, mode in PAYLOAD_FILES),
+        *(
+            BundleFile(f"start_adapter/{path.name}", path)
+            for path, _ in earlier_adapters.files_of(parts["recipe"])
+        ),
         *(data if with_data else []),
         BundleFile("split.json", _json(split(parts))),
         BundleFile("environment.json", _json(environment)),

@@ -13,6 +13,7 @@ import pytest
 
 import train_checks
 from datasets.services import normalised_file
+from deployments import earlier_adapters
 from deployments.exports.bundle import bundle, split
 from deployments.job_parts import parts_of
 from deployments.models import Deployment
@@ -70,6 +71,17 @@ def test_it_holds_everything_that_made_the_run_and_all_it_told() -> None:
         f"2,train/loss,1.25,{NOON.isoformat()}",
     ]
     assert b"info agent Step 2: loss 1.25.\n" in files["log.txt"]
+
+
+def test_a_run_that_starts_from_an_earlier_adapter_brings_it_along() -> None:
+    deployment, home = finished(), builders.make_checkpoint_at_home()
+    adapter = earlier_adapters.of_checkpoint(home)
+    deployment.job.config["adapter"] = earlier_adapters.keep(adapter, deployment.job_id)
+
+    files = files_in(packed(deployment))
+
+    assert files["start_adapter/adapter_model.safetensors"] == b"weights of step 40"
+    assert files["start_adapter/adapter_config.json"] == b"{}"
 
 
 def test_it_has_the_same_bytes_each_time() -> None:
