@@ -157,6 +157,7 @@ def recipe(draft: Draft) -> dict[str, Any]:
         base_model=str(draft.values.get("base_model", "")),
         hyperparameters=hyperparameters(draft),
         evaluation=draft.values.get("eval", {}),
+        export=draft.values.get("export", {}),
     )
 
 

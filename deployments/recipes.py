@@ -63,6 +63,9 @@ EVAL: dict[str, Setting] = {
     "samples": Setting(3, whole(0, 5)),
 }
 
+# What comes home beside the adapter.
+EXPORT: dict[str, Setting] = {"merged": Setting(default=False, check=yes_or_no)}
+
 # What people choose from instead of setting everything; each names what it governs.
 OWN_PRESET = "own"
 LIGHT, BALANCED, THOROUGH = "light", "balanced", "thorough"
@@ -121,7 +124,7 @@ def check(
     check_method(method)
     base_models.check_name(base_model)
     check_settings(hyperparameters, method=method, evaluation=evaluation)
-    fill({}, export, param="export", method=method)
+    fill(EXPORT, export, param="export", method=method)
 
 
 def check_method(method: str) -> None:
@@ -150,6 +153,7 @@ def freeze(
     base_model: str,
     hyperparameters: Mapping[str, object],
     evaluation: Mapping[str, object],
+    export: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     """Return the whole recipe with every default filled in, as a job keeps it.
 
@@ -162,6 +166,7 @@ def freeze(
         "revision": None,
         "hyperparameters": settings,
         "eval": measured,
+        "export": fill(EXPORT, export or {}, param="export", method=method),
     }
 
 

@@ -110,6 +110,7 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
             base_model=config.base_model,
             hyperparameters=config.hyperparameters,
             evaluation=config.eval,
+            export=config.export,
         ),
         config=config,
     )

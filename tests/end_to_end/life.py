@@ -64,6 +64,7 @@ class Life:
         method: str = "sft",
         hyperparameters: dict[str, Any] | None = None,
         evaluation: dict[str, Any] | None = None,
+        export: dict[str, Any] | None = None,
         **request: Any,
     ) -> Deployment:
         """Accept a deployment as the API would, on the cheapest machine unless told otherwise."""
@@ -76,6 +77,7 @@ class Life:
                 dataset_id=str(self.dataset.pk),
                 hyperparameters=hyperparameters,
                 eval=evaluation,
+                export=export,
             ),
         )
         asked = DeployRequest(

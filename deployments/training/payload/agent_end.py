@@ -9,6 +9,7 @@ from typing import Any
 
 import adapter_files
 from agent_failures import RunFailedError, as_failure
+from agent_merge import merged
 from agent_run import Run
 from fetch_model import HUB_TOKEN
 
@@ -29,6 +30,7 @@ def conclude(run: Run) -> dict[str, Any]:
         except BaseException as problem:  # noqa: BLE001 (as above)
             if outcome == "completed":
                 outcome, error = "failed", as_failure(problem)
+    merge = merged(run) if outcome == "completed" else ""
     if error is None and outcome == "stopped":
         error = _why_stopped(run)
     if error is not None:
@@ -38,6 +40,7 @@ def conclude(run: Run) -> dict[str, Any]:
         "outcome": outcome,
         "exit_code": 128 - status if status is not None and status < 0 else status,
         "has_adapter": has_adapter,
+        "merge": merge,
         "error_code": error.code if error is not None else "",
     }
 

@@ -6,6 +6,7 @@ Standard library only.
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import time
@@ -36,6 +37,7 @@ LIMITS = {
     # F44: see agent_pace.
     "stall_seconds": 900.0,
     "first_step_seconds": 1800.0,
+    "merge_seconds": 3600.0,
     "push_seconds": 1.0,
     "last_push_seconds": 5.0,
 }
@@ -132,7 +134,7 @@ class Run:
         tries = int(self.limits["install_tries"])
         for attempt in range(1, tries + 1):
             self.say_phase("install", f"try {attempt} of {tries}" if attempt > 1 else "")
-            child = self._run_child(["sh", "bootstrap.sh"], name="install")
+            child = self.run_child(["sh", "bootstrap.sh"], name="install")
             said = {name: text for name, mark, text in _parts(child.tail) if mark}
             if child.status == 0 and "SLIPWAY_PYTHON" in said:
                 self.python = said["SLIPWAY_PYTHON"]
@@ -177,7 +179,7 @@ class Run:
         """Fetch a model of the Hub (F38); a local one was brought before the agent was started."""
         if self.job["base_model"].get("kind") == "hub":
             self.say_phase("download_model", str(self.job["base_model"]["id"]))
-            child = self._run_child([self.python, "fetch_model.py"], name="download")
+            child = self.run_child([self.python, "fetch_model.py"], name="download")
             if child.status != 0 or "model" not in self._children.told:
                 raise self._failure_of(child)
             model = self._children.told["model"]
@@ -249,11 +251,17 @@ class Run:
         if child.poll() is None:
             self.say("warning", "Training did not end by itself in time, so we end it.")
 
-    def _run_child(self, command: Sequence[str], *, name: str) -> Child:
+    def run_child(
+        self, command: Sequence[str], *, name: str, limit_seconds: float = math.inf
+    ) -> Child:
+        """Run a program to its end; raises StopAskedError, or TimeoutError past its limit."""
         child = self._start(command, name=name)
+        limit = time.monotonic() + limit_seconds
         try:
             while child.poll() is None:
                 self.wishes.pause(0.1)
+                if time.monotonic() > limit:
+                    raise TimeoutError(f"{name} took more than {limit_seconds:.0f} s")
         finally:
             if child.poll() is None:
                 child.end(after_seconds=1)
