@@ -140,6 +140,8 @@ def arithmetic(draft: Draft) -> Arithmetic:
     by = f"{counted(rows, 'row')}, {epochs}"
     if settings["max_steps"] is not None:
         by = f"{counted(rows, 'row')}, stopped early or late by the number of steps"
+    if settings.get("packing"):
+        steps += ", fewer once rows are packed"
     return Arithmetic(batch, steps=f"{by}: {steps}", cut=_cut(draft, settings))
 
 
