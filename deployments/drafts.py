@@ -67,6 +67,7 @@ def begin_from(job: TrainingJob, *, adapter: Adapter | None = None) -> Draft:
         "preset": recipes.OWN_PRESET,
         "hyperparameters": dict(recipe.get("hyperparameters", {})),
         "eval": dict(recipe.get("eval", {})),
+        "export": dict(recipe.get("export", {})),
     }
     if newest is not None:
         values["budget_limit"] = str(newest.budget_limit)

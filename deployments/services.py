@@ -163,7 +163,7 @@ def clone(job: TrainingJob, changes: Mapping[str, Any]) -> TrainingConfig:
         method=str(recipe["method"]),
         hyperparameters=recipe["hyperparameters"],
         eval=recipe["eval"],
-        export=job.training_config.export if job.training_config else None,
+        export=recipe.get("export"),
         budget_limit=budget,
     )
     merged = dict(changes)

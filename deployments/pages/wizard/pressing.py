@@ -88,6 +88,7 @@ def press(draft: Draft, look: Look, *, name: str, shown: Decimal | None) -> Pres
         method=drafts.method_of(draft),
         hyperparameters=drafts.hyperparameters(draft),
         eval=draft.values.get("eval", {}),
+        export=draft.values.get("export", {}),
         budget_limit=likely.amount(draft, "budget_limit"),
     )
     waits = draft.values.get("wait_for_capacity_minutes")

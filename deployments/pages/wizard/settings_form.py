@@ -8,7 +8,13 @@ from django import forms
 from core.errors import InvalidInputError
 from deployments import recipes
 from deployments.pages.forms import PlainForm
-from deployments.pages.wizard.settings_words import EVAL_SAMPLES, EVAL_STEPS, EVALUATION, words_of
+from deployments.pages.wizard.settings_words import (
+    EVAL_SAMPLES,
+    EVAL_STEPS,
+    EVALUATION,
+    MERGED,
+    words_of,
+)
 from deployments.recipe_values import ALL_LINEAR, Setting
 from deployments.templatetags.wording import plain
 
@@ -30,7 +36,8 @@ class SettingsForm(PlainForm):
             self.fields[words.name] = field_of(words.name, words.label, self.known[words.name])
         for words in (EVAL_STEPS, EVAL_SAMPLES):
             self.fields[words.name] = _number(forms.IntegerField, words.label, required=False)
-        for words in (*words_of(method), EVAL_STEPS, EVAL_SAMPLES):
+        self.fields[MERGED.name] = field_of(MERGED.name, MERGED.label, recipes.EXPORT[MERGED.name])
+        for words in (*words_of(method), EVAL_STEPS, EVAL_SAMPLES, MERGED):
             # The browser reads it out with the field.
             self.fields[words.name].help_text = words.sentence
 
@@ -40,6 +47,8 @@ class SettingsForm(PlainForm):
         if MODULES in given:
             given[MODULES] = _modules(given[MODULES])
         for name, value in list(given.items()):
+            if name in recipes.EXPORT:
+                continue
             measured = EVALUATION.get(name)
             setting = recipes.EVAL[measured] if measured else self.known[name]
             if measured and value is None:
@@ -63,6 +72,10 @@ class SettingsForm(PlainForm):
     def measured(self) -> dict[str, Any]:
         """Return how often is measured, and how many prompts are answered then."""
         return {key: self.cleaned_data[name] for name, key in EVALUATION.items()}
+
+    def exported(self) -> dict[str, Any]:
+        """Return what is to come home beside the adapter."""
+        return {name: self.cleaned_data[name] for name in recipes.EXPORT}
 
     def settings(self) -> dict[str, Any]:
         """Return the settings typed, of a valid form."""

@@ -224,6 +224,15 @@ EVAL_SAMPLES = SettingWords(
     "0 to 5",
     "Seconds each time.",
 )
+MERGED = SettingWords(
+    "merged",
+    "Bring the merged model too",
+    "After training the machine adds the adapter into its base model; the whole comes home after "
+    "the adapter and runs without peft.",
+    "unticked",
+    "Takes minutes of the machine and as much disk as the base model, there and here; it is left "
+    "out where money, time or a disk do not allow it.",
+)
 # By the name of its field: the name in ``eval``.
 EVALUATION = {EVAL_STEPS.name: "steps", EVAL_SAMPLES.name: "samples"}
 

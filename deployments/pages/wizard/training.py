@@ -18,6 +18,7 @@ from deployments.pages.wizard.settings_words import (
     EVAL_SAMPLES,
     EVAL_STEPS,
     EVALUATION,
+    MERGED,
     SettingWords,
     advanced,
     simple,
@@ -95,6 +96,7 @@ def first_values(draft: Draft) -> dict[str, Any]:
     for name, key in EVALUATION.items():
         value = measured.get(key)
         values[name] = "" if value == recipes.EVAL[key].default else typed(value)
+    values[MERGED.name] = draft.values.get("export", {}).get(MERGED.name, False)
     return values
 
 
@@ -190,6 +192,7 @@ def _kept(draft: Draft, form: SettingsForm) -> dict[str, Any]:
         "preset": preset_of(draft),
         "hyperparameters": {name: v for name, v in given.items() if v != preset[name]},
         "eval": form.measured(),
+        "export": form.exported(),
     }
 
 
@@ -206,6 +209,7 @@ def _show(request: HttpRequest, draft: Draft, form: SettingsForm) -> HttpRespons
         "simple": _rows(draft, form, simple(method)),
         "advanced": more,
         "changed": len(changed),
+        "merged": SettingRow(MERGED, form[MERGED.name], is_changed=False, preset=""),
         "is_open": any(row.field.errors for row in more) or bool(changed),
         "arithmetic": arithmetic(draft),
         "preview": token_preview.of(draft, asked=request.GET.get("row", "")),

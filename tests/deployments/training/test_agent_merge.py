@@ -34,9 +34,7 @@ def test_a_merged_model_is_made_after_the_adapter_and_listed_apart(run: Run) -> 
 
     assert (exit_event["outcome"], exit_event["merge"]) == ("completed", "made")
     assert run.phases()[-3:] == ["save", "merge", "finished"]
-    names = [
-        file["name"] for file in json.loads((run.folder / "merged.json").read_text())["files"]
-    ]
+    names = [file["name"] for file in json.loads((run.folder / "merged.json").read_text())["files"]]
     assert names == ["merged/config.json", "merged/model.safetensors"]
 
 

@@ -215,3 +215,13 @@ def test_refreshing_shows_what_was_saved(reader: Client, draft: Draft) -> None:
     reader.post(url(draft), settings_of(num_train_epochs="2") | {"go": "back"})
 
     assert re.search(r'name="num_train_epochs" value="2"', reader.get(url(draft)).content.decode())
+
+
+def test_a_merged_model_can_be_asked_for(reader: Client, draft: Draft) -> None:
+    reader.post(url(draft), settings_of() | {"merged": "on"})
+
+    draft.refresh_from_db()
+    assert drafts.recipe(draft)["export"] == {"merged": True}
+    assert changed(draft) == {}
+    page = reader.get(url(draft)).content.decode()
+    assert re.search(r'name="merged"[^>]* checked', page)
