@@ -15,7 +15,7 @@ from core import audit
 from core.errors import ConflictError, InvalidInputError
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import base_models, choosing, clouds, earlier_adapters, quotes, spending
+from deployments import base_models, choosing, clouds, earlier_adapters, quotes, spending, training_data
 from deployments.acceptance import budget_pays, check_budget, check_dataset, check_reachability
 from deployments.choosing import Choice
 from deployments.models import (
@@ -111,6 +111,7 @@ def accept(user: User, platform: str, request: DeployRequest, training: Training
     """Refuse whatever can be refused, then write the rows; raises what ``services.deploy`` does."""
     base_models.check_name(training.model_name)
     check_dataset(training.dataset, method=training.method)
+    training_data.check(user, training.dataset, training.recipe)
     budget = _budget(request, training)
     spending.check(user, budget, now=database_now())
     entry = _key(user, platform)

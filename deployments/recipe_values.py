@@ -4,11 +4,14 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from core.errors import InvalidInputError
 
 ALL_LINEAR = "all-linear"
 MODULE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+_DATASET_ID = "the id of one of your datasets, or null"
 
 Check = Callable[[object], str | None]
 
@@ -41,6 +44,16 @@ def whole(low: int, high: int, *, none: bool = False) -> Check:
         return None if fine else allowed + (" or null" if none else "")
 
     return check
+
+
+def dataset_id(value: object) -> str | None:
+    """Return what is allowed unless the value is the id of a dataset, or null."""
+    if value is None:
+        return None
+    try:
+        return None if isinstance(value, str) and UUID(value) else _DATASET_ID
+    except ValueError:
+        return _DATASET_ID
 
 
 def number(low: float, high: float) -> Check:

@@ -12,6 +12,7 @@ from deployments import base_models
 from deployments.recipe_values import (
     ALL_LINEAR,
     Setting,
+    dataset_id,
     fill,
     modules,
     number,
@@ -61,6 +62,8 @@ EVAL: dict[str, Setting] = {
     "steps": Setting(None, whole(1, MOST_STEPS, none=True)),
     # How many of the held-out prompts are answered at each evaluation, for people to read.
     "samples": Setting(3, whole(0, 5)),
+    # Data of its own to measure with; no row of the training data is then held out.
+    "dataset_id": Setting(None, dataset_id),
 }
 
 # What comes home beside the adapter.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from core.errors import InvalidInputError
 from core.time import database_now
@@ -12,7 +12,7 @@ from datasets.in_use import register_in_use
 from datasets.models import Dataset
 from deployments import clouds
 from deployments.exports import hub
-from deployments.models import CloudSnapshot, Deployment, Machine, Stray
+from deployments.models import CloudSnapshot, Deployment, Machine, Stray, TrainingConfig
 from deployments.models.deployments import TERMINAL
 from deployments.pacer import DatabasePacer
 from deployments.providers import PROVIDERS
@@ -107,8 +107,11 @@ def look_again(entry: VaultEntry) -> None:
 
 def uses_of_dataset(dataset: Dataset) -> list[object]:
     """Return the configs and runs that still need the data (F7, I14)."""
-    runs = live_deployments().filter(job__dataset=dataset).values_list("pk", "name")
-    configs = dataset.training_configs.values_list("pk", "name")
+    measured = str(dataset.pk)
+    needed = Q(job__dataset=dataset) | Q(job__config__eval__dataset_id=measured)
+    runs = live_deployments().filter(needed).values_list("pk", "name")
+    needed = Q(dataset=dataset) | Q(eval__dataset_id=measured)
+    configs = TrainingConfig.objects.filter(needed).values_list("pk", "name")
     return [
         *({"deployment_id": str(pk), "name": name} for pk, name in runs),
         *({"training_config_id": str(pk), "name": name} for pk, name in configs),

@@ -15,7 +15,7 @@ from core.errors import ConflictError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import clouds, going_on, recipes
+from deployments import clouds, going_on, recipes, training_data
 from deployments.acceptance import check_dataset, check_ready
 from deployments.accepting import (
     DEFAULT_MAX_HOURS,
@@ -79,6 +79,7 @@ def save_config(
     config.base_model = given.base_model
     config.method = given.method
     config.dataset = get_owned(Dataset.objects.active(), user, given.dataset_id)
+    training_data.evaluation_of(user, given.eval or {})
     config.hyperparameters = dict(given.hyperparameters or {})
     config.eval = dict(given.eval or {})
     config.export = dict(given.export or {})

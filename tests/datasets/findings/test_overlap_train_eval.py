@@ -1,5 +1,7 @@
 """``overlap_train_eval``: an eval loss on what was trained on says little; a warning."""
 
+from typing import Any
+
 import pytest
 
 from datasets.findings import Severity
@@ -9,7 +11,7 @@ from tests.builders import chat_rows, json_lines, make_dataset
 pytestmark = pytest.mark.django_db
 
 
-def overlap(train: list[object], evaluation: list[object]) -> dict[str, int]:
+def overlap(train: list[Any], evaluation: list[Any]) -> dict[str, int]:
     training = Training(
         "sft", max_length=1024, evaluation=make_dataset(content=json_lines(evaluation))
     )

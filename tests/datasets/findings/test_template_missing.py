@@ -1,6 +1,7 @@
 """``template_missing``: a base model without chat template cannot read conversations (trap 7.6)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_so_do_preferences_between_messages(tmp_path: Path) -> None:
         (preference_rows(), "dpo"),
     ],
 )
-def test_plain_texts_need_none(tmp_path: Path, rows: list[object], method: str) -> None:
+def test_plain_texts_need_none(tmp_path: Path, rows: list[Any], method: str) -> None:
     tokenizer = model_in(tmp_path, template=None)
 
     fit = fit_of(make_dataset(content=json_lines(rows)), Training(method, 1024, tokenizer))

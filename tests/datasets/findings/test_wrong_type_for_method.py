@@ -1,5 +1,7 @@
 """``wrong_type_for_method``: conversations hold no preference, and the other way round."""
 
+from typing import Any
+
 import pytest
 
 from datasets.for_training import Training, fit_of
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.django_db
         (preference_rows(), "sft", "dpo, orpo"),
     ],
 )
-def test_data_of_another_kind(rows: list[object], method: str, serves: str) -> None:
+def test_data_of_another_kind(rows: list[Any], method: str, serves: str) -> None:
     dataset = make_dataset(content=json_lines(rows))
 
     fit = fit_of(dataset, Training(method, max_length=1024))
