@@ -15,7 +15,15 @@ from core import audit
 from core.errors import ConflictError, InvalidInputError
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import base_models, choosing, clouds, earlier_adapters, quotes, spending, training_data
+from deployments import (
+    base_models,
+    choosing,
+    clouds,
+    earlier_adapters,
+    quotes,
+    spending,
+    training_data,
+)
 from deployments.acceptance import budget_pays, check_budget, check_dataset, check_reachability
 from deployments.choosing import Choice
 from deployments.models import (

@@ -20,14 +20,20 @@ from core.errors import SlipwayError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.findings import Severity
+from datasets.for_training import Fit
 from datasets.models import Dataset
-from deployments import base_models, earlier_adapters, going_on, recipes, services
+from deployments import base_models, earlier_adapters, going_on, recipes, services, training_data
 from deployments.earlier_adapters import Adapter
 from deployments.models import Draft, TrainingJob
+from deployments.training_data import EVAL_DATASET
 
 MAX_NAME = 120
 DEFAULT_METHOD = "sft"
 DEFAULT_PRESET = "balanced"
+
+
+# In which step a finding of the data's fit is mended.
+_STEP_OF_FIELD = {"base_model": "model", "max_length": "training", EVAL_DATASET: "data"}
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,40 @@ def warnings_to_see(draft: Draft) -> list[str]:
 
 def gaps(draft: Draft) -> dict[str, tuple[Gap, ...]]:
     """Return by step what is still missing or wrong; a step without gaps is done."""
-    return {step: tuple(check(draft)) for step, check in CHECKS.items()}
+    found = {step: tuple(check(draft)) for step, check in CHECKS.items()}
+    for gap in _misfits(draft):
+        found[gap.step] = (*found[gap.step], gap)
+    return found
+
+
+def fit_of(draft: Draft) -> Fit | None:
+    """Return how the draft's data fits what is chosen so far; None of data that is not ready.
+
+    Whether it serves the method is asked in the method's step.
+    """
+    dataset = draft.dataset
+    if dataset is None or not dataset.is_ready:
+        return None
+    try:
+        evaluation = training_data.evaluation_of(draft.user, draft.values.get("eval", {}))
+    except SlipwayError:
+        evaluation = None
+    return training_data.fit(
+        dataset,
+        method=dataset.methods[0],
+        base_model=str(draft.values.get("base_model", "")),
+        max_length=int(settings_of(draft)["max_length"]),
+        evaluation=evaluation,
+    )
+
+
+def _misfits(draft: Draft) -> list[Gap]:
+    """Return what of model, length and evaluation data the training data cannot go with."""
+    fit = fit_of(draft)
+    return [
+        Gap(_STEP_OF_FIELD[one["field"]], one["message"], one["fix"], param=one["field"])
+        for one in (fit.errors if fit is not None else [])
+    ]
 
 
 def _data(draft: Draft) -> list[Gap]:
@@ -182,9 +221,16 @@ def _data(draft: Draft) -> list[Gap]:
         lost = "The data was deleted." if dataset else "No data is chosen yet."
         return [Gap("data", lost, "Choose data to learn from.", param="dataset_id")]
     found = _refused("data", lambda: services.check_ready(dataset))
+    found += _refused("data", lambda: _check_evaluation(draft))
     if not found and warnings_to_see(draft):
         found = [Gap("data", "The data has warnings.", "Tick that you have seen them.")]
     return found
+
+
+def _check_evaluation(draft: Draft) -> None:
+    evaluation = training_data.evaluation_of(draft.user, draft.values.get("eval", {}))
+    if evaluation is not None:
+        services.check_ready(evaluation)
 
 
 def method_gaps(draft: Draft, method: str) -> list[Gap]:

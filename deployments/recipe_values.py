@@ -11,8 +11,6 @@ from core.errors import InvalidInputError
 ALL_LINEAR = "all-linear"
 MODULE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
-_DATASET_ID = "the id of one of your datasets, or null"
-
 Check = Callable[[object], str | None]
 
 
@@ -51,9 +49,10 @@ def dataset_id(value: object) -> str | None:
     if value is None:
         return None
     try:
-        return None if isinstance(value, str) and UUID(value) else _DATASET_ID
+        UUID(value if isinstance(value, str) else "")
     except ValueError:
-        return _DATASET_ID
+        return "the id of one of your datasets, or null"
+    return None
 
 
 def number(low: float, high: float) -> Check:

@@ -27,6 +27,7 @@ METHODS = (SFT, DPO, ORPO)
 PREFERENCE = (DPO, ORPO)
 SCHEDULERS = ("cosine", "linear", "constant")
 MOST_STEPS = 10_000_000
+MOST_HELD_OUT = 0.5
 
 HYPERPARAMETERS: dict[str, Setting] = {
     "lora_r": Setting(8, whole(1, 512)),
@@ -58,7 +59,7 @@ HYPERPARAMETERS: dict[str, Setting] = {
     "early_stopping_threshold": Setting(0.001, number(0, 100)),
 }
 EVAL: dict[str, Setting] = {
-    "share": Setting(0.1, number(0, 0.5)),
+    "share": Setting(0.1, number(0, MOST_HELD_OUT)),
     "steps": Setting(None, whole(1, MOST_STEPS, none=True)),
     # How many of the held-out prompts are answered at each evaluation, for people to read.
     "samples": Setting(3, whole(0, 5)),
@@ -189,7 +190,7 @@ def _check_together(settings: Mapping[str, Any], measured: Mapping[str, Any]) ->
         ("early_stopping_patience", patience is not None),
         ("load_best_model_at_end", keeps_best),
     ):
-        if is_set and measured["share"] == 0:
+        if is_set and measured["share"] == 0 and not measured["dataset_id"]:
             raise _contradiction(
                 name,
                 f"{name} needs an evaluation, and eval.share is 0.",

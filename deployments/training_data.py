@@ -79,7 +79,7 @@ def evaluation_of(user: User, evaluation: Mapping[str, Any]) -> Dataset | None:
 
 
 def tokenizer_of(base_model: str) -> ModelTokenizer | None:
-    """Return a base model's tokeniser where it is at hand: in our model folder or the Hub's cache."""
+    """Return a base model's tokeniser where we have it: our model folder or the Hub's cache."""
     try:
         folder = base_models.local_folder(base_model)
     except InvalidInputError:

@@ -1,6 +1,7 @@
 """How much a recipe calculates on its data, counted as the trainer will count it (pure)."""
 
 import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +85,7 @@ def work_of(
     """Return what the recipe calculates: its steps, and the evaluations between them."""
     settings = recipe["hyperparameters"]
     row_tokens = lengths.mean_within(max_length(recipe, context_tokens=context_tokens))
-    apart = held_back(lengths.rows, share=float(recipe["eval"]["share"]))
+    apart = held_back(lengths.rows, share=share_held_out(recipe["eval"]))
     trained, a_row = lengths.rows - apart, row_tokens
     if settings.get("packing"):
         limit = max_length(recipe, context_tokens=context_tokens)
@@ -117,9 +118,25 @@ def total_steps(rows: int, settings: Mapping[str, Any]) -> int:
     return max(1, math.ceil(float(settings["num_train_epochs"]) * an_epoch))
 
 
+def share_held_out(evaluation: Mapping[str, Any]) -> float:
+    """Return which part of the training data is kept apart: none where other data measures."""
+    return 0.0 if evaluation.get("dataset_id") else float(evaluation["share"])
+
+
 def held_back(rows: int, *, share: float) -> int:
     """Return how many rows are kept apart to measure with, as train_checks.py counts them."""
     return min(max(1, round(rows * share)), max(0, rows - 1)) if share > 0 else 0
+
+
+def rows_held_out(rows: int, recipe: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of the rows that are kept apart, from 0: the same for the same seed.
+
+    Chosen as train_checks.split_rows chooses them.
+    """
+    count = held_back(rows, share=share_held_out(recipe["eval"]))
+    # Not for secrets: what is wanted is the same split each time.
+    pick = random.Random(recipe["hyperparameters"]["seed"])  # noqa: S311
+    return sorted(pick.sample(range(rows), count))
 
 
 def _evaluations(steps: int, recipe: Mapping[str, Any]) -> int:

@@ -7,7 +7,6 @@ archive of a finished run has the same bytes each time.
 import csv
 import io
 import json
-import random
 import tarfile
 import tempfile
 import zlib
@@ -22,10 +21,11 @@ from django.utils.text import slugify
 
 from datasets.services import normalised_file
 from deployments import earlier_adapters, overview
-from deployments.exports.facts import base_revision, held_back
+from deployments.exports.facts import base_revision
 from deployments.job_parts import JobParts, parts_of
 from deployments.models import Artifact, Deployment, LogLine, Metric
 from deployments.training.job_file import PAYLOAD_FILES, build_job
+from deployments.workload import rows_held_out
 
 REPEAT = Path(__file__).parent / "repeat"
 LOSSES = ("train/loss", "eval/loss")
@@ -97,9 +97,7 @@ def split(parts: JobParts) -> dict[str, Any]:
     seed, share = recipe["hyperparameters"]["seed"], recipe["eval"]["share"]
     rows = dataset.get("eval_rows")
     if rows is None:
-        count = held_back(dataset["rows"], share=share)
-        # The same choice as in payload/train_checks.py; nothing secret is chosen.
-        rows = sorted(random.Random(seed).sample(range(dataset["rows"]), count))  # noqa: S311
+        rows = rows_held_out(dataset["rows"], recipe)
     return {"seed": seed, "share": share, "eval_rows": rows}
 
 

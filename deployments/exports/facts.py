@@ -11,6 +11,7 @@ from deployments.exports.model_card import CardFacts
 from deployments.models import Artifact, TrainingJob
 from deployments.resuming import recipe_of
 from deployments.shown import DeploymentOverview
+from deployments.workload import held_back, share_held_out
 
 CONFIG = "adapter/adapter_config.json"
 LARGEST_CONFIG_BYTES = 1_000_000
@@ -32,7 +33,7 @@ def card_facts(artifact: Artifact, *, now: datetime) -> CardFacts:
         method=str(recipe["method"]),
         dataset_sha256=job.dataset_sha256,
         rows=job.dataset.rows,
-        eval_rows=held_back(job.dataset.rows, share=recipe["eval"]["share"]),
+        eval_rows=held_back(job.dataset.rows, share=share_held_out(recipe["eval"])),
         settings=recipe["hyperparameters"],
         steps=run.progress.step if run.progress else None,
         train_loss=next(iter(losses(job, TRAIN_LOSS)[-1:]), None),
@@ -48,11 +49,6 @@ def base_revision(artifact: Artifact) -> str:
     """Return the commit of the base model that the adapter was trained on, "" if none is known."""
     path = artifact_folder(artifact.machine) / CONFIG
     return str(_json_of(path).get("revision") or "")
-
-
-def held_back(rows: int, *, share: float) -> int:
-    """Return how many rows are held back for evaluation, as payload/train_checks.py splits them."""
-    return min(max(1, round(rows * share)), rows - 1) if share > 0 else 0
 
 
 def losses(job: TrainingJob, name: str) -> list[float]:

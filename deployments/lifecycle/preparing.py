@@ -19,7 +19,7 @@ from deployments import (
     model_catalogue,
 )
 from deployments.exports import hub
-from deployments.job_parts import parts_of
+from deployments.job_parts import EVAL_FILE, evaluation_of, parts_of
 from deployments.lifecycle import faults
 from deployments.lifecycle.agent_lost import note_agent_lost
 from deployments.lifecycle.lease import Lease
@@ -134,6 +134,8 @@ def _bring_files(
         return False
     if not _bring_adapter(remote, machine, deadline=deadline):
         return False
+    if not bring_evaluation(remote, machine, deadline=deadline):
+        return False
     if settings.APP_URL:
         return True
     return bring_dataset(remote, machine, deadline=deadline)
@@ -178,6 +180,20 @@ def bring_base_model(remote: Remote, machine: Machine, *, deadline: float) -> bo
             deadline=deadline,
         )
         for path in base_models.files(local)
+    )
+
+
+def bring_evaluation(remote: Remote, machine: Machine, *, deadline: float) -> bool:
+    """Upload the data to measure with, where it is a file of its own; True when it is there.
+
+    It is small beside the training data, so it always comes this way.
+    """
+    evaluation = evaluation_of(machine.deployment.job)
+    return evaluation is None or remote.upload(
+        normalised_file(evaluation),
+        f"{run_folder(machine.name)}/{EVAL_FILE}",
+        sha256=evaluation.normalised_sha256,
+        deadline=deadline,
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -143,7 +144,7 @@ def kept_sample(user: User, kind: str) -> Dataset:
 def dataset(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
     """Show what was found in a file, and three rows of it."""
     found = _own(member(request), dataset_id)
-    kinds = finding_kinds(found)
+    kinds = finding_kinds(found.findings, found.finding_totals)
     tally = Counter(kind.word for kind in kinds)
     context = {
         "dataset": found,
@@ -198,14 +199,15 @@ def forget_config(request: HttpRequest, config_id: UUID) -> HttpResponse:
     return redirect("deployments:dataset-delete", dataset_id)
 
 
-def finding_kinds(dataset: Dataset) -> list[FindingKind]:
-    """Return the findings by code, errors first, with how often each was found."""
+def finding_kinds(
+    findings: Iterable[dict[str, Any]], totals: Mapping[str, int]
+) -> list[FindingKind]:
+    """Return listed findings by code, errors first, with how often each was found."""
     by_code: dict[str, list[dict[str, Any]]] = {}
-    for finding in dataset.findings:
+    for finding in findings:
         by_code.setdefault(str(finding["code"]), []).append(finding)
     return [
-        _kind(code, found, rows=dataset.finding_totals.get(code, len(found)))
-        for code, found in by_code.items()
+        _kind(code, found, rows=totals.get(code, len(found))) for code, found in by_code.items()
     ]
 
 

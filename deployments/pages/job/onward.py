@@ -36,5 +36,6 @@ def newest_home(checkpoints: Sequence[CheckpointLine]) -> CheckpointLine | None:
 def samples(job: TrainingJob) -> Samples:
     """Return the job's held-out prompts with what was answered. Two queries."""
     measured = job.config.get("eval", {})
-    wanted = bool(measured.get("samples")) and bool(measured.get("share"))
+    measures = bool(measured.get("share")) or bool(measured.get("dataset_id"))
+    wanted = bool(measured.get("samples")) and measures
     return Samples(sample_rows.of_job(job), wanted)
