@@ -17,6 +17,7 @@ from deployments.remote import Result, SshUnreachableError
 from deployments.timing import Timing
 from deployments.training.job_file import PAYLOAD_FILES, run_folder
 from secrets_vault.services import add_entry
+from tests import builders
 from tests.deployments.virtual.acting import events, leased, with_machine
 from tests.deployments.virtual.remote import VirtualRemote
 from tests.deployments.virtual.renting import listed
@@ -200,6 +201,26 @@ def test_a_missing_dataset_file_is_an_error_and_starts_no_agent(world: World) ->
         preparing.prepare(leased(deployment), machine)
 
     assert Machine.objects.get().agent_started_at is None
+
+
+@pytest.mark.parametrize("app_url", ["", "https://slipway.example"])
+def test_the_file_to_measure_with_is_brought_as_well(
+    world: World, settings: Settings, app_url: str
+) -> None:
+    settings.APP_URL = app_url
+    deployment, machine, at_cloud = with_machine(world, Status.PREPARING)
+    content = builders.json_lines(builders.chat_rows(60)[45:])
+    evaluation = builders.make_dataset(deployment.user, content=content)
+    deployment.job.config["eval"]["dataset_id"] = str(evaluation.pk)
+    deployment.job.save()
+
+    preparing.prepare(leased(deployment), machine)
+
+    folder = run_folder(machine.name)
+    rows = normalised_file(evaluation).read_bytes()
+    assert at_cloud.files[f"{folder}/data/eval.jsonl"] == rows
+    job = json.loads(at_cloud.files[f"{folder}/job.json"])
+    assert job["dataset"]["eval_file"] == "data/eval.jsonl"
 
 
 class TestHubToken:
