@@ -257,6 +257,25 @@ def push_failed(code: str) -> Provoke:
     return provoke
 
 
+def resume_without_a_checkpoint(stage: Stage) -> Shown:
+    run = scenes.cancelled(stage.user)
+    return shown(stage.reader.get(f"/jobs/{run.job_id}/resume/"))
+
+
+def resume_what_is_at_its_end(stage: Stage) -> Shown:
+    stage.market.assert_call_count(f"{BASE_URL}/instance-types", 0)
+    run = scenes.cancelled(stage.user)
+    home = builders.make_checkpoint_at_home(run.machines.get(), step=32)
+    given = {
+        "checkpoint": str(home.pk),
+        "num_train_epochs": "0.1",
+        "machine": "lambda|gpu_1x_a10|us-east-1|1.29",
+        "budget_limit": "2.00",
+        "max_hours": "6",
+    }
+    return shown(stage.reader.post(f"/jobs/{run.job_id}/resume/", given))
+
+
 FILES = "files tab"
 VAULT, REPLACE, WIZARD, REVIEW = "vault", "replace key", "wizard, hardware", "wizard, review"
 ERROR_PAGE = "error page"
@@ -288,6 +307,8 @@ ROWS = (
     Row("E_HUB_TOKEN", FILES, push_failed("E_HUB_TOKEN"), "The Hub said"),
     Row("E_HUB_REFUSED", FILES, push_failed("E_HUB_REFUSED"), "The Hub said"),
     Row("E_HUB_UNREACHABLE", FILES, push_failed("E_HUB_UNREACHABLE"), "The Hub said"),
+    Row("E_NO_CHECKPOINT", ERROR_PAGE, resume_without_a_checkpoint, "nothing to go on from"),
+    Row("E_NOTHING_LEFT", "resume", resume_what_is_at_its_end, "Nothing is left to train"),
     Row("E_NOT_FOUND", ERROR_PAGE, not_found, "There is nothing here"),
     Row("E_INVALID", ERROR_PAGE, too_many_fields, "This request cannot be read"),
     Row("E_FORBIDDEN", ERROR_PAGE, stale_form, "This form has gone stale"),
