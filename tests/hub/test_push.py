@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.management import call_command
+from django_q.models import OrmQ
 
 from core.errors import ConflictError, InvalidInputError
 from core.time import database_now
+from deployments import tasks
 from deployments.exports import pushes
 from deployments.exports.cards import add_card
 from deployments.models import Artifact, HubPush
@@ -249,6 +252,27 @@ class TestTakingTurns:
 
         assert pushes.due(now) == [push]
         assert carried_out(push).state == STATE.PUSHED
+
+    def test_T9_a_due_push_is_queued_once_by_its_id_alone(self, artifact: Artifact) -> None:
+        OrmQ.objects.all().delete()
+        push = asked(artifact)
+
+        tasks.claim_due()
+        tasks.claim_due()
+
+        queued = [row.task for row in OrmQ.objects.all()]
+        assert [(task["func"], task["args"]) for task in queued] == [
+            ("deployments.tasks.push_to_hub", (str(push.pk),))
+        ]
+
+    def test_the_workers_command_carries_it_out(self, artifact: Artifact, hub: Hub) -> None:
+        push = asked(artifact)
+
+        call_command("push_to_hub", str(push.pk))
+
+        push.refresh_from_db()
+        assert push.state == STATE.PUSHED
+        assert REPO in hub.repositories
 
     def test_what_is_over_is_not_done_again(self, artifact: Artifact, hub: Hub) -> None:
         push = carried_out(asked(artifact))

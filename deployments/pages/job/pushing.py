@@ -26,7 +26,6 @@ class PushForm(PlainForm):
     repo_id = forms.CharField(
         label="Repository",
         max_length=200,
-        help_text="owner/name on the Hub. It is made if it is not there.",
         error_messages={"required": "Name a repository, owner/name."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
