@@ -139,7 +139,7 @@ def check_template(tokenizer: Any, *, chat: bool, marked: bool) -> None:
         ) from None
 
 
-def check_packing(model: Any, settings: Mapping[str, Any]) -> None:
+def check_packing(model: Any, job: Mapping[str, Any]) -> None:
     """Refuse packing where a row would see the one before it (trap 7.8).
 
     Whether a model keeps packed rows apart depends on its attention and on what is installed, so
@@ -147,6 +147,16 @@ def check_packing(model: Any, settings: Mapping[str, Any]) -> None:
     """
     import torch
 
+    if train_processes.is_shared(job):
+        raise RunFailedError(
+            "E_CONFIG",
+            "packing is true, and whether packed rows stay apart cannot be tried on a model that "
+            "is spread over several cards.",
+            remedy="Set packing to false.",
+        )
+    if torch.cuda.is_available() and not getattr(model, "is_loaded_in_4bit", False):
+        # Where it will train, and where a large model answers within a second.
+        model.to(torch.cuda.current_device())
     vocabulary = int(model.config.get_text_config().vocab_size)
     numbers = torch.Generator().manual_seed(0)
     rows = [torch.randint(vocabulary, (1, n), generator=numbers) for n in (13, 9)]

@@ -34,7 +34,7 @@ def sharing(job: Mapping[str, Any]) -> Dict[str, Any]:
 
     As in fsdp2.yaml of TRL 1.16. Not proven: without GPUs Trainer falls back to DDP silently.
     """
-    if not _is_shared(job):
+    if not is_shared(job):
         return {}
     return {
         "fsdp": True,
@@ -50,12 +50,13 @@ def sharing(job: Mapping[str, Any]) -> Dict[str, Any]:
 
 def expect_sharing(job: Mapping[str, Any]) -> None:
     """Let only the first process read the weights into memory, where they are spread afterwards."""
-    if _is_shared(job):
+    if is_shared(job):
         os.environ["ACCELERATE_USE_FSDP"] = "true"
         os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "true"
 
 
-def _is_shared(job: Mapping[str, Any]) -> bool:
+def is_shared(job: Mapping[str, Any]) -> bool:
+    """Whether the cards share one model between them."""
     return job.get("sharding") == "fsdp2" and world_size() > 1
 
 

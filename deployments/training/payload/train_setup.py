@@ -48,7 +48,7 @@ def make_trainer(
         path, dtype=precision.pop("dtype"), in_4bit=settings["load_in_4bit"], job=job
     )
     if settings.get("packing"):
-        train_model.check_packing(model, settings)
+        train_model.check_packing(model, job)
     if method.arguments.get("disable_dropout") is False:
         disable_dropout(model)
     model, lora = train_adapter.with_lora(model, settings, job=job, run=folder)
