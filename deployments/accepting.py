@@ -82,8 +82,9 @@ class Training:
     """What a deployment is to train, every default filled in.
 
     ``job`` is set when it goes on with the same recipe; ``added`` is what that job's own recipe,
-    frozen by an earlier version, has no value for. ``steps_done`` are those of ``checkpoint``, of
-    ``steps``. ``new_job_id`` is a form's, so that two presses make one job.
+    frozen by an earlier version, has no value for. ``steps`` is how many it takes in all, those
+    before ``checkpoint`` included; None where nobody can say. ``new_job_id`` is a form's, so that
+    two presses make one job.
     """
 
     name: str

@@ -61,6 +61,7 @@ def whole_recipe(job: TrainingJob, changes: Changes | None = None) -> dict[str, 
         base_model=job.model_name,
         hyperparameters={**job.config["hyperparameters"], **wanted.hyperparameters},
         evaluation={**job.config["eval"], **wanted.eval},
+        export=job.config.get("export"),
     )
     # What was found out since, such as the rows held back, stays as it was found.
     return {**job.config, **{part: filled[part] for part in resuming.PARTS}}
