@@ -163,6 +163,7 @@ def _show(
         "left": left,
         "line": line,
         "offers_error": error,
+        "likely": resume_form.proposed_words(form.found),
         "nonce": request.POST.get("nonce") or uuid4(),
         "type_budget": type_budget,
     }

@@ -51,7 +51,7 @@ class ResumeForm(PlainForm):
         label="Save every",
         min_value=1,
         required=False,
-        help_text="Steps. Empty: with each evaluation.",
+        help_text="Empty: with each evaluation.",
     )
     machine = MachineField(label="Machine")
     budget_limit = forms.DecimalField(
@@ -79,6 +79,7 @@ class ResumeForm(PlainForm):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._recipe = recipe
+        self.found = found
         by_steps = recipe["hyperparameters"]["max_steps"] is not None
         del self.fields["num_train_epochs" if by_steps else "max_steps"]
         _choices(self, "checkpoint", [(str(each.pk), words(each)) for each in checkpoints])
@@ -114,7 +115,7 @@ def first_values(
 ) -> dict[str, Any]:
     """Return what the form proposes: the settings, and the cheapest free machine that fits."""
     settings = recipe["hyperparameters"]
-    best = cheapest_that_fits(each for each in found if each.offer.available)
+    best = proposed(found)
     return {
         "checkpoint": str(checkpoint.pk),
         "num_train_epochs": settings["num_train_epochs"],
@@ -124,6 +125,20 @@ def first_values(
         "budget_limit": deployment.budget_limit,
         "max_hours": deployment.max_hours or services.DEFAULT_MAX_HOURS,
     }
+
+
+def proposed(found: Sequence[OfferForecast]) -> OfferForecast | None:
+    """Return the cheapest free machine that fits, None when none does."""
+    return cheapest_that_fits(each for each in found if each.offer.available)
+
+
+def proposed_words(found: Sequence[OfferForecast]) -> str:
+    """Say what is left would take and cost on the machine that is proposed; "" if unknown."""
+    best = proposed(found)
+    if best is None or best.cost_usd is None:
+        return ""
+    gpu = offers_table.gpu_words(best.offer)
+    return f"On {gpu} that likely costs {range_words.money(best.cost_usd)}."
 
 
 def words(checkpoint: Checkpoint) -> str:

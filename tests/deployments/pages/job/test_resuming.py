@@ -76,7 +76,7 @@ def test_the_page_says_from_where_what_is_left_and_for_how_much(
     page = read(reader, run, "resume/")
 
     assert "Resume from checkpoint 32?" in page
-    assert "253 steps of 285 are left." in page
+    assert "253 steps of 285 are left. On 1\N{MULTIPLICATION SIGN} A10 that likely costs $" in page
     assert "1\N{MULTIPLICATION SIGN} A10, Lambda, Virginia, $1.29 an hour, likely $" in page
     assert "H100" not in page
     assert Deployment.objects.count() == 1
