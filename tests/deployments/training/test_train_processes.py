@@ -42,6 +42,7 @@ def losses(run: Run, name: str) -> list[Any]:
 @pytest.mark.full
 def test_two_processes_lose_what_one_does_with_the_same_rows_a_step(tmp_path: Path) -> None:
     with two_cards(tmp_path / "two") as run:
+        run.job["recipe"]["eval"] = {**run.job["recipe"]["eval"], "samples": 2}
         assert run.result()["outcome"] == "completed", run.events("error")
         together = {name: losses(run, name) for name in ("train/loss", "eval/loss")}
         texts = [event["text"] for event in run.events("log")]
@@ -52,6 +53,9 @@ def test_two_processes_lose_what_one_does_with_the_same_rows_a_step(tmp_path: Pa
         # Told once, by the first.
         assert [event["step"] for event in run.events("checkpoint")] == [4, 8]
         assert len(together["train/loss"]) == STEPS
+        # Answered by the first alone, while the other waits.
+        steps = [event.get("step") for event in run.events("sample")]
+        assert steps == [None, None, 4, 4, 8, 8]
 
     with two_cards(tmp_path / "one") as run:
         run.job["expected"]["gpu_count"] = 1
