@@ -27,8 +27,8 @@ from datasets.sizes import count_row
 # One row to train on and one to measure with.
 MIN_ROWS = 2
 FEW_ROWS = 10
-# Repeated rows are looked for among this many, at about 70 bytes of memory each.
-DUPLICATES_AMONG_ROWS = 2_000_000
+# Repeated rows are looked for among this many, at about 100 bytes of memory each.
+DUPLICATES_AMONG_ROWS = 1_500_000
 _RECOGNISE_AMONG_ROWS = 100
 _BEGIN_BYTES = 4096
 _ROWS_BETWEEN_PROGRESS = 2000
