@@ -43,11 +43,7 @@ from deployments.pages.job.still_works import still_works
 from deployments.pages.machine_facts import Freshness, MachineFacts
 from deployments.pages.problems import Alarm, Problem
 from deployments.pages.status_words import Pill
-from deployments.templatetags.wording import (
-    figure,
-    percent,
-    usd,
-)
+from deployments.templatetags.wording import figure, percent, usd
 
 LOG_TAIL = 8
 # More checkpoints than these no page shows.
@@ -294,6 +290,11 @@ class JobPage:
     def resumable(self) -> CheckpointLine | None:
         """The checkpoint that a run that is over would go on from; None if none is home."""
         return None if self.is_live else onward.newest_home(self.checkpoints)
+
+    @cached_property
+    def earlier_cost(self) -> Decimal:
+        """What the run had cost before it was resumed the last time."""
+        return onward.earlier_cost(self.job, self.deployment)
 
     @cached_property
     def samples(self) -> onward.Samples:

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db.models import Sum
 
 from deployments import sample_rows
 from deployments.models import Deployment, TrainingJob
@@ -31,6 +34,12 @@ def newest_home(checkpoints: Sequence[CheckpointLine]) -> CheckpointLine | None:
     """Return the checkpoint that came home last, None if none is whole at home."""
     home = (line for line in checkpoints if line.is_whole_home)
     return max(home, key=lambda line: line.home_at or line.saved_at, default=None)
+
+
+def earlier_cost(job: TrainingJob, deployment: Deployment) -> Decimal:
+    """Return what the job's other deployments have cost; each is final, for one lives at a time."""
+    others = job.deployments.exclude(pk=deployment.pk).aggregate(cost=Sum("actual_cost"))
+    return others["cost"] or Decimal(0)
 
 
 def samples(job: TrainingJob) -> Samples:

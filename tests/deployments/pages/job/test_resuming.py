@@ -95,6 +95,17 @@ def test_with_the_steps_as_they_were_the_run_itself_goes_on(
     assert "goes on from checkpoint 32" in read(reader, run)
 
 
+def test_what_it_cost_before_is_told_beside_what_it_costs_now(
+    reader: Client, run: Deployment, home: Checkpoint
+) -> None:
+    sent(reader, run, home)
+    again = Deployment.objects.get(resume_from=home)
+    builders.make_event(again, kind="launching", to_status="launching")
+    builders.make_machine(again)
+
+    assert "Before it was resumed, this run had cost $0.35" in read(reader, run, "cost/")
+
+
 def test_with_other_epochs_it_becomes_a_run_of_its_own_once_however_often_it_is_pressed(
     reader: Client, run: Deployment, home: Checkpoint
 ) -> None:
