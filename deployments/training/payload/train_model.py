@@ -120,8 +120,8 @@ def check_template(tokenizer: Any, *, chat: bool, marked: bool) -> None:
         raise RunFailedError(
             "E_DATA",
             "The base model has no chat template, so it cannot be trained on conversations.",
-            remedy="Choose the model's instruct version, or upload rows of plain texts: prompt and "
-            "completion, or prompt, chosen and rejected.",
+            remedy="Choose the model's instruct version, or upload prompt/completion rows (for DPO "
+            "and ORPO pairs of plain texts).",
         )
     if not marked:
         return
