@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from core.api.caller import caller, id_parameter
 from core.api.fields import StrictSerializer, Text
 from core.api.file_response import AnyAccept
+from core.api.idempotency import creates
 from core.api.pagination import NewestFirst
 from core.api.schema import error_responses
 from deployments.api.common import newest_deployment, own_job
@@ -114,6 +115,7 @@ class PushView(GenericAPIView[HubPush]):
         request=PushBody,
         responses={202: PushAnswer, **error_responses(400, 404, 409)},
     )
+    @creates("push")
     def post(self, request: Request, job_id: str) -> Response:
         """Push what is home to the Hub with the caller's token in the vault.
 
