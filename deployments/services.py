@@ -65,7 +65,8 @@ def save_config(
 ) -> TrainingConfig:
     """Make a config, or change ``existing``; jobs made from it before keep their frozen copy.
 
-    Raises: InvalidInputError naming the field; NotFoundError for somebody else's dataset.
+    Raises: InvalidInputError naming the field; UnusableDataError for data that is ready and cannot
+    be used so (F7); NotFoundError for somebody else's dataset.
     """
     recipes.check(
         method=given.method,
@@ -80,12 +81,24 @@ def save_config(
     config.method = given.method
     config.dataset = get_owned(Dataset.objects.active(), user, given.dataset_id)
     training_data.evaluation_of(user, given.eval or {})
+    if config.dataset.is_ready:
+        _check_data(user, config.dataset, given)
     config.hyperparameters = dict(given.hyperparameters or {})
     config.eval = dict(given.eval or {})
     config.export = dict(given.export or {})
     config.budget_limit = given.budget_limit
     config.save()
     return config
+
+
+def _check_data(user: User, dataset: Dataset, given: ConfigInput) -> None:
+    recipe = recipes.freeze(
+        method=given.method,
+        base_model=given.base_model,
+        hyperparameters=given.hyperparameters or {},
+        evaluation=given.eval or {},
+    )
+    training_data.check(user, dataset, recipe)
 
 
 def delete_config(config: TrainingConfig) -> None:

@@ -84,6 +84,19 @@ class TestRefused:
 
         assert refused.value.param == "eval.dataset_id"
 
+    def test_F7_a_config_whose_method_its_data_cannot_serve(self, user: User) -> None:
+        given = ConfigInput(
+            name="Sums",
+            base_model="example/x",
+            dataset_id=str(builders.make_dataset(user).pk),
+            method="dpo",
+        )
+
+        with pytest.raises(UnusableDataError) as refused:
+            save_config(user, given)
+
+        assert refused.value.param == "method"
+
     def test_what_fits_is_fine(self, user: User) -> None:
         dataset = builders.make_dataset(user)
 
