@@ -11,8 +11,8 @@ from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import LaunchState, Machine, Status
 
 S = Status
-# How many launches of a deployment may be lost once its wait for capacity is over.
-UNCLEAR_LAUNCHES = 2
+# So many launches may come to nothing where nobody waits for capacity (any more).
+LOST_LAUNCHES = 2
 
 
 def queued(s: Situation) -> Action:
@@ -83,11 +83,11 @@ def _ask(s: Situation) -> Action:
 
 
 def _never_seen(s: Situation) -> Action:
-    """Nothing was started: that is no lack of capacity, so who waits for none has a try more."""
+    """Try again: nothing was started, and that says nothing of capacity (D2)."""
     if not _wait_is_over(s):
         return _ask(s)
-    unclear = sum(machine.launch_state == LaunchState.NEVER_SEEN for machine in s.machines)
-    if unclear < UNCLEAR_LAUNCHES:
+    lost = sum(machine.launch_state == LaunchState.NEVER_SEEN for machine in s.machines)
+    if lost < LOST_LAUNCHES:
         return Do(Effect.LAUNCH)
     return lead_to_end(s, S.FAILED, faults.launch_unclear())
 
