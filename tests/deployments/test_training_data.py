@@ -104,7 +104,7 @@ class TestRefused:
         training_data.check(user, dataset, recipe(dataset_id=str(apart(user).pk)))
 
 
-@pytest.mark.parametrize("dataset_id", ["", "x", 7, str(uuid.uuid4()) + "0"])
+@pytest.mark.parametrize("dataset_id", ["", "x", 7, f"{uuid.UUID(int=7)}0"])
 def test_what_is_no_id_of_data_is_refused_by_name(dataset_id: object) -> None:
     with pytest.raises(Exception, match="dataset_id"):
         recipe(dataset_id=dataset_id)
