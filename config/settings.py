@@ -51,6 +51,8 @@ API_WRITES_PER_MINUTE = int(environment.number("API_WRITES_PER_MINUTE", default=
 TOKEN_ROUTE_CALLS_PER_MINUTE = int(environment.number("TOKEN_ROUTE_CALLS_PER_MINUTE", default=600))
 REFUSED_TOKENS_PER_MINUTE = 60
 APP_URL = environment.text("APP_URL").rstrip("/")
+# Another Hub than the public one; the library that speaks to it has the default.
+HF_ENDPOINT = environment.text("HF_ENDPOINT").rstrip("/")
 ALLOW_CPU_MACHINES = environment.flag("ALLOW_CPU_MACHINES", default=False)
 LOCAL_MODELS_DIR = Path(
     environment.text("LOCAL_MODELS_DIR", default=str(SLIPWAY_DATA_DIR / "models"))

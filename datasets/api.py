@@ -64,7 +64,7 @@ class DatasetsView(GenericAPIView[Dataset]):
     )
     @creates("dataset")
     def post(self, request: Request) -> Response:
-        """Upload a dataset; it is checked at once, and the answer holds what was found."""
+        """Upload a dataset. The answer holds what was found; a large one is checked by a worker."""
         upload = UploadSerializer(data=request.data)
         upload.is_valid(raise_exception=True)
         dataset = services.create_dataset(

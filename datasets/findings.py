@@ -43,9 +43,9 @@ class Findings:
         self._totals: Counter[str] = Counter()
         self._errors = 0
 
-    def add(self, finding: Finding) -> None:
-        """Count it, and keep it while there is room."""
-        self._totals[finding.code] += 1
+    def add(self, finding: Finding, *, rows: int = 1) -> None:
+        """Count it, for so many rows where one finding tells of many; keep it if there is room."""
+        self._totals[finding.code] += rows
         self._errors += finding.severity is Severity.ERROR
         kept = self._kept[finding.severity]
         if len(kept) < MAX_LISTED:

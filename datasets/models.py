@@ -60,6 +60,14 @@ class Dataset(models.Model):
     findings = models.JSONField(default=list)
     finding_totals = models.JSONField(default=dict)
     methods = models.JSONField(default=list)
+    token_counts = models.JSONField(
+        default=dict, help_text="Row lengths by tokeniser, as datasets.counting writes them."
+    )
+    checked_bytes = models.PositiveBigIntegerField(default=0)
+    check_attempts = models.PositiveSmallIntegerField(default=0)
+    next_check_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a worker may take its check; null if none is due."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
@@ -68,6 +76,14 @@ class Dataset(models.Model):
     class Meta:
         db_table = "datasets"
         ordering = ["-created_at", "-id"]
+        indexes = [
+            # The ticker looks each second, and nearly always finds nothing.
+            models.Index(
+                fields=["next_check_at"],
+                name="datasets_to_check",
+                condition=models.Q(next_check_at__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -76,6 +92,18 @@ class Dataset(models.Model):
     def is_ready(self) -> bool:
         """Whether it can be trained on."""
         return self.status == self.Status.READY and self.deleted_at is None
+
+    @property
+    def is_being_checked(self) -> bool:
+        """Whether a worker has yet to say what is in it."""
+        return self.status == self.Status.CHECKING and self.deleted_at is None
+
+    @property
+    def checked_share(self) -> float | None:
+        """How much of the file the check has read, 0 to 1; None unless it is being checked."""
+        if not self.is_being_checked:
+            return None
+        return min(1.0, self.checked_bytes / self.size_bytes) if self.size_bytes else 0.0
 
 
 class DownloadToken(models.Model):

@@ -38,12 +38,13 @@ class Plain(NamedTuple):
 class Block(NamedTuple):
     """Some lines, counted from ``first``; a line that is too long to be held is None.
 
-    ``content`` is all of them with their ends.
+    ``content`` is all of them with their ends; ``is_as_uploaded`` is False where one was added.
     """
 
     first: int
     lines: list[bytes | None]
     content: bytes
+    is_as_uploaded: bool
 
 
 def read_blocks(file: BinaryIO, form: Form) -> Iterator[tuple[Block, Plain | None]]:
@@ -76,7 +77,7 @@ def _blocks(file: BinaryIO) -> Iterator[Block]:
             lines = [line if _is_short(line, limit) else None for line in lines]
         if is_cut and lines[-1] is None:
             _skip_line(file)
-        yield Block(first, lines, content)
+        yield Block(first, lines, content, not is_cut)
         first += len(lines)
 
 
@@ -94,8 +95,8 @@ def looked_at(block: Block, form: Form) -> Plain | None:
     import pyarrow as pa
     from pyarrow import json as arrow_json
 
-    _, lines, content = block
-    if not all(map(_is_whole, lines)) or b"\\u0000" in content or may_hold_secrets(content):
+    content = block.content
+    if not all(map(_is_whole, block.lines)) or may_hold_secrets(content):
         return None
     try:
         if not content.isascii():
@@ -107,7 +108,7 @@ def looked_at(block: Block, form: Form) -> Plain | None:
                 explicit_schema=_schema(form), unexpected_field_behavior="error"
             ),
         ).combine_chunks()
-        if table.num_rows != len(lines):
+        if table.num_rows != len(block.lines):
             return None
         measure = _measured_turns if form.format == formats.CHAT else _measured_parts
         measured = measure(table, form)
@@ -196,13 +197,15 @@ def _measured_parts(table: Any, form: Form) -> tuple[Any, int] | None:
 
 
 def _tokens(texts: Any) -> Any:
-    """Return the estimated tokens of each text; None when one is missing or blank."""
+    """Return the estimated tokens of each text; None when one is missing, blank or holds NUL."""
     import pyarrow as pa
     from pyarrow import compute
 
     sizes = compute.binary_length(texts)
     least = compute.min(sizes).as_py()
     if texts.null_count or not least or compute.any(compute.utf8_is_space(texts)).as_py():
+        return None
+    if b"\0" in texts.buffers()[2].to_pybytes():
         return None
     sizes = sizes.cast(pa.int64())
     return compute.add(compute.divide(sizes, BYTES_A_TOKEN), TOKENS_A_MESSAGE)

@@ -31,6 +31,11 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
         child=serializers.CharField(), read_only=True, help_text="The methods it can serve."
     )
     mapping = serializers.DictField(child=serializers.CharField(), read_only=True, allow_null=True)
+    checked_share = serializers.FloatField(
+        read_only=True,
+        allow_null=True,
+        help_text="How much of the file is read, 0 to 1; null unless status is checking.",
+    )
 
     class Meta:
         model = Dataset
@@ -38,6 +43,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "id",
             "name",
             "status",
+            "checked_share",
             "format",
             "rows",
             "tokens",
@@ -57,7 +63,8 @@ class UploadSerializer(serializers.Serializer[Any]):
 
     # An empty file is a finding like any other.
     file = serializers.FileField(
-        allow_empty_file=True, help_text="JSON lines in UTF-8, one object a line."
+        allow_empty_file=True,
+        help_text="JSON lines, a JSON array, CSV or Parquet, in UTF-8, packed with gzip or not.",
     )
     name = serializers.CharField(max_length=200)
     mapping = serializers.CharField(
@@ -66,7 +73,9 @@ class UploadSerializer(serializers.Serializer[Any]):
         default="",
         max_length=2000,
         help_text="JSON text that says which columns hold what, such as "
-        '{"prompt": "question", "completion": "answer"}.',
+        '{"prompt": "question", "completion": "answer"}. Parts are those of any form: messages; '
+        "conversations; prompt, completion; instruction, input, output; text; prompt, chosen, "
+        "rejected; input, preferred_output, non_preferred_output.",
     )
 
 

@@ -12,14 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from core import audit
-from core.database import retried
 from core.errors import (
     ConflictError,
     InvalidInputError,
@@ -28,7 +26,7 @@ from core.errors import (
     UnusableDataError,
 )
 from core.time import database_now
-from datasets import formats, forms, storage, validation
+from datasets import checking, forms, storage, validation
 from datasets.in_use import uses_of
 from datasets.lengths import LengthCounter, RowLengths
 from datasets.models import Dataset, DownloadToken
@@ -37,8 +35,6 @@ from datasets.sizes import count_row
 TOKEN_LIFETIME = timedelta(hours=2)
 # About a second's reading.
 MEASURED_AT_ONCE_BYTES = 20_000_000
-# Text packs well: this many times the bytes of the largest upload are unpacked, no more.
-UNPACKED_TO_UPLOADED = 8
 
 
 def create_dataset(
@@ -50,7 +46,8 @@ def create_dataset(
 ) -> Dataset:
     """Keep an upload, check it, and return the dataset with what was found.
 
-    Data with errors is kept too: its ``status`` is then ``invalid`` and its findings say why.
+    A large one is ``checking`` until a worker has read it. Data with errors is kept too: its
+    ``status`` is then ``invalid`` and its findings say why.
     ``mapping`` names the columns that hold the parts: ``{"prompt": "question", ..}``.
     Raises: TooLargeError while the bytes still come; InvalidInputError for a mapping that maps
     nothing. Neither leaves anything behind.
@@ -72,26 +69,65 @@ def create_dataset(
             storage_path=stored.path,
             mapping=dict(mapping) if mapping is not None else None,
         )
-        check_dataset(dataset)
+        checking.check(dataset)
         audit.record("dataset.created", actor=user, obj=dataset, sha256=stored.sha256)
     return dataset
 
 
-def without_repeats(dataset: Dataset) -> Dataset:
-    """Return a new dataset with each row of this one once; the old one stays as it is.
+def read_again(dataset: Dataset, *, mapping: Mapping[str, Any]) -> Dataset:
+    """Check an upload again with a mapping of its columns, and return it with what was found.
+
+    Raises: InvalidInputError for a mapping that maps nothing; ConflictError unless the data has
+    errors, for what can be trained on never changes.
+    """
+    forms.form_of_mapping(mapping)
+    wrong = Dataset.objects.active().filter(pk=dataset.pk, status=Dataset.Status.INVALID)
+    if not wrong.update(
+        status=Dataset.Status.CHECKING, mapping=dict(mapping), findings=[], finding_totals={}
+    ):
+        raise ConflictError(
+            f"The dataset {dataset.name} cannot be read in another way.",
+            remedy="Upload the file once more, with the mapping.",
+        )
+    dataset.refresh_from_db()
+    checking.check(dataset)
+    return dataset
+
+
+def columns_of(dataset: Dataset) -> dict[str, str]:
+    """Return the columns of an upload that has no known form, each with the part it may hold.
+
+    The part is "" where nothing is guessed.
+    """
+    with storage.path_of(dataset.storage_path).open("rb") as file:
+        row = validation.first_row(file)
+    if row is None:
+        return {}
+    guess = {column: part for part, column in (forms.guessed_mapping(row.value) or {}).items()}
+    columns = list(row.value)[: forms.MAX_COLUMNS_SHOWN]
+    return {column: guess.get(column, "") for column in columns}
+
+
+def without_repeats(dataset: Dataset) -> tuple[Dataset, int]:
+    """Return a new dataset with each row of this one once, and how many rows were left out.
+
+    The old one stays as it is.
 
     Raises: UnusableDataError unless the dataset is ready.
     """
     seen: set[bytes] = set()
+    repeats = 0
     with tempfile.TemporaryFile() as kept, normalised_file(dataset).open("rb") as rows:
         for row in rows:
             digest = hashlib.blake2b(row, digest_size=16).digest()
             if digest not in seen:
                 seen.add(digest)
                 kept.write(row)
+            else:
+                repeats += 1
         kept.seek(0)
         name = f"{dataset.name[:180]}, no repeats"
-        return create_dataset(dataset.user, file=kept, name=name)
+        return create_dataset(dataset.user, file=kept, name=name), repeats
 
 
 @contextmanager
@@ -103,40 +139,6 @@ def _undone_on_error(dataset_id: uuid.UUID) -> Iterator[None]:
         Dataset.objects.filter(pk=dataset_id).delete()
         storage.remove(dataset_id)
         raise
-
-
-def check_dataset(dataset: Dataset) -> Dataset:
-    """Check the uploaded bytes and save what was found, with the normalised rows of good data.
-
-    It needs the row and the file alone and leaves the same end state when repeated, so any
-    worker may do it.
-    """
-    upload = storage.path_of(dataset.storage_path)
-    with upload.open("rb") as file, storage.writer(dataset.pk, storage.NORMALISED) as rows:
-        outcome = validation.check(
-            file,
-            mapping=dataset.mapping,
-            write=rows.write,
-            unpacked_limit=UNPACKED_TO_UPLOADED * settings.DATASET_SIZE_LIMIT_BYTES,
-        )
-        stored = rows.finish() if outcome.is_ready else None
-    dataset.format = outcome.format
-    dataset.rows = outcome.rows
-    # Unknown is shown as unknown: nothing was counted in data of no known form.
-    dataset.tokens = outcome.tokens if outcome.format else None
-    dataset.row_lengths = outcome.lengths.as_json() if outcome.is_ready else None
-    dataset.findings = outcome.findings.listed()
-    dataset.finding_totals = outcome.findings.totals
-    dataset.status = Dataset.Status.INVALID
-    if stored is not None:
-        dataset.status = Dataset.Status.READY
-        dataset.methods = formats.methods_of(outcome.format)
-        dataset.normalised_path = stored.path
-        dataset.normalised_sha256 = stored.sha256
-        dataset.normalised_size_bytes = stored.size_bytes
-    # The check took its time, and a connection may have been cut meanwhile (F76).
-    retried(dataset.save)
-    return dataset
 
 
 def delete_dataset(dataset: Dataset, *, actor: AbstractBaseUser | None) -> None:
@@ -171,6 +173,11 @@ def normalised_file(dataset: Dataset) -> Path:
 
     Raises: UnusableDataError unless the dataset is ready; ServerFaultError when the file is lost.
     """
+    if dataset.is_being_checked:
+        raise UnusableDataError(
+            f"The dataset {dataset.name} is still being checked.",
+            remedy="Wait until its check has ended.",
+        )
     if not dataset.is_ready:
         raise UnusableDataError(
             f"The dataset {dataset.name} is not ready to be trained on.",

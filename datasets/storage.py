@@ -7,7 +7,7 @@ name only when every byte of them is on the disk.
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -106,6 +106,14 @@ class PartFile:
             sha256=self._hash.hexdigest(),
             size_bytes=self.size_bytes,
         )
+
+
+def same_as_upload(dataset_id: UUID, upload: Stored) -> Stored:
+    """Give an upload that needs no other form the name of the normalised rows as well."""
+    target = _folder(dataset_id) / NORMALISED
+    target.unlink(missing_ok=True)
+    target.hardlink_to(_root() / upload.path)
+    return replace(upload, path=str(target.relative_to(_root())))
 
 
 def writer(dataset_id: UUID, name: str) -> PartFile:

@@ -27,8 +27,8 @@ from datasets.sizes import count_row
 # One row to train on and one to measure with.
 MIN_ROWS = 2
 FEW_ROWS = 10
-# Repeated rows are looked for among this many, at about 70 bytes of memory each.
-DUPLICATES_AMONG_ROWS = 2_000_000
+# Repeated rows are looked for among this many, at about 100 bytes of memory each.
+DUPLICATES_AMONG_ROWS = 1_500_000
 _RECOGNISE_AMONG_ROWS = 100
 _BEGIN_BYTES = 4096
 _ROWS_BETWEEN_PROGRESS = 2000
@@ -43,13 +43,15 @@ class Outcome:
     """What a check found. ``format`` is "" when the data has no form that is known.
 
     ``rows`` counts the good ones. ``lengths`` is an estimate: UTF-8 bytes of all texts divided by
-    4, and 4 for each message's frame; the true number depends on the model's tokeniser.
+    4, and 4 for each message's frame; the true number depends on the model's tokeniser. With
+    ``is_as_uploaded`` the file itself is what would have been written, so nothing was.
     """
 
     findings: Findings
     format: str
     rows: int
     lengths: RowLengths
+    is_as_uploaded: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -89,13 +91,14 @@ def check(
     if form is None:
         # What is wrong is reported when the file is read again, as far as it goes.
         form = _recognised(rows(lambda _: None), findings)
-    checked = _Checked(findings, write)
+    checked = _Checked(file, findings, write)
     if form is not None and plain_blocks.may_be_plain(form) and _is_long(file, many_at_once_from):
         for block, plain in plain_blocks.read_blocks(file, form):
             progress(file.tell())
             if plain is not None:
                 checked.take_block(block, plain)
                 continue
+            checked.write_from_here()
             for row in rows_of(enumerate(block.lines, start=block.first), findings.add):
                 checked.look_at(row, form, may_repeat_line=True)
     else:
@@ -110,6 +113,7 @@ def check(
         format=form.format if form is not None else "",
         rows=checked.rows,
         lengths=checked.counter.lengths(),
+        is_as_uploaded=checked.is_as_uploaded,
     )
 
 
@@ -143,9 +147,13 @@ def _recognised(rows: Iterator[Row], findings: Findings) -> forms.Form | None:
 class _Checked:
     """The good rows so far: written, counted, and compared with the earlier ones."""
 
-    def __init__(self, findings: Findings, write: Write) -> None:
+    def __init__(self, file: BinaryIO, findings: Findings, write: Write) -> None:
+        self._file = file
         self._findings = findings
         self._write = write
+        # So far the file is what would be written, up to here.
+        self._same_bytes = 0
+        self._is_writing = False
         self._hashes: set[int] = set()
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
@@ -155,8 +163,13 @@ class _Checked:
 
     def take_block(self, block: Block, plain: Plain) -> None:
         """Take a block of plain rows as it is."""
-        self.flush()
-        self._write(block.content)
+        if not block.is_as_uploaded:
+            self.write_from_here()
+        if self._is_writing:
+            self.flush()
+            self._write(block.content)
+        else:
+            self._same_bytes += len(block.content)
         self.seen += len(block.lines)
         self.rows += len(block.lines)
         self.counter.add_many(plain.lengths, answer_tokens=plain.answer_tokens)
@@ -167,6 +180,23 @@ class _Checked:
             return
         for number, line in enumerate(block.lines, start=block.first):
             self._look_for_duplicate(Row(number, {}, line), {hash(line)})
+
+    @property
+    def is_as_uploaded(self) -> bool:
+        """Whether nothing was written because the file holds just that."""
+        return self._same_bytes > 0 and not self._is_writing
+
+    def write_from_here(self) -> None:
+        """Write what was the same so far, if anything; from now on everything is written."""
+        if self._is_writing:
+            return
+        self._is_writing = True
+        here, left = self._file.tell(), self._same_bytes
+        self._file.seek(0)
+        while left and (content := self._file.read(min(left, _WRITTEN_AT_ONCE_BYTES))):
+            self._write(content)
+            left -= len(content)
+        self._file.seek(here)
 
     def look_at(self, row: Row, form: Form | None, *, may_repeat_line: bool = False) -> None:
         """Take a row, or report what is wrong with it.

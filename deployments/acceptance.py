@@ -75,6 +75,12 @@ def budget_pays(budget: Decimal, offer: Offer) -> bool:
 
 def check_ready(dataset: Dataset) -> None:
     """F7: data that is not ready is refused by name."""
+    if dataset.is_being_checked:
+        raise UnusableDataError(
+            f"The dataset {dataset.name} is still being checked.",
+            remedy="Wait until its check has ended, then go on.",
+            param="dataset_id",
+        )
     if not dataset.is_ready:
         raise UnusableDataError(
             f"The dataset {dataset.name} has errors and cannot be trained on.",

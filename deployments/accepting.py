@@ -15,7 +15,15 @@ from core import audit
 from core.errors import ConflictError, InvalidInputError
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import base_models, choosing, clouds, earlier_adapters, quotes, spending
+from deployments import (
+    base_models,
+    choosing,
+    clouds,
+    earlier_adapters,
+    quotes,
+    spending,
+    training_data,
+)
 from deployments.acceptance import budget_pays, check_budget, check_dataset, check_reachability
 from deployments.choosing import Choice
 from deployments.models import (
@@ -74,8 +82,9 @@ class Training:
     """What a deployment is to train, every default filled in.
 
     ``job`` is set when it goes on with the same recipe; ``added`` is what that job's own recipe,
-    frozen by an earlier version, has no value for. ``steps_done`` are those of ``checkpoint``, of
-    ``steps``. ``new_job_id`` is a form's, so that two presses make one job.
+    frozen by an earlier version, has no value for. ``steps`` is how many it takes in all, those
+    before ``checkpoint`` included; None where nobody can say. ``new_job_id`` is a form's, so that
+    two presses make one job.
     """
 
     name: str
@@ -111,6 +120,7 @@ def accept(user: User, platform: str, request: DeployRequest, training: Training
     """Refuse whatever can be refused, then write the rows; raises what ``services.deploy`` does."""
     base_models.check_name(training.model_name)
     check_dataset(training.dataset, method=training.method)
+    training_data.check(user, training.dataset, training.recipe)
     budget = _budget(request, training)
     spending.check(user, budget, now=database_now())
     entry = _key(user, platform)

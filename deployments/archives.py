@@ -2,12 +2,15 @@
 
 import gzip
 import tarfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from django.conf import settings
 
 from core.files import keep
 from deployments.models import Machine
+
+CHUNK_BYTES = 1024 * 1024
 
 
 def artifact_folder(machine: Machine) -> Path:
@@ -36,3 +39,36 @@ def pack(folder: Path, files: list[dict[str, object]], *, name: str = "adapter.t
                 archive.addfile(entry, content)
     keep(part, target)
     return target
+
+
+def tar_of(folder: Path, files: Sequence[Mapping[str, object]]) -> Iterator[bytes]:
+    """Yield files below a folder as .tar, made on the way, with the same bytes each time.
+
+    Raises: OSError when a file is gone or has another size than it was listed with.
+    """
+    for file in files:
+        size = int(str(file["size"]))
+        yield _head(file)
+        with (folder / str(file["name"])).open("rb") as content:
+            left = size
+            while left > 0:
+                chunk = content.read(min(CHUNK_BYTES, left))
+                if not chunk:
+                    raise OSError(f"{file['name']} became shorter.")
+                left -= len(chunk)
+                yield chunk
+        yield bytes(-size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def tar_size(files: Sequence[Mapping[str, object]]) -> int:
+    """Return how many bytes ``tar_of`` yields."""
+    sizes = [int(str(file["size"])) for file in files]
+    heads = sum(len(_head(file)) for file in files)
+    return heads + sum(size + -size % tarfile.BLOCKSIZE for size in sizes) + 2 * tarfile.BLOCKSIZE
+
+
+def _head(file: Mapping[str, object]) -> bytes:
+    entry = tarfile.TarInfo(str(file["name"]))
+    entry.size, entry.mode = int(str(file["size"])), 0o644
+    return entry.tobuf(tarfile.PAX_FORMAT)

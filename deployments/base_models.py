@@ -1,5 +1,6 @@
 """What a base model's name means: a Hub id, or ``local:<folder>`` below LOCAL_MODELS_DIR (T22)."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from core.errors import InvalidInputError
 LOCAL = "local:"
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
+REVISION = re.compile(r"[0-9a-f]{40}")
 SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model")
 
 
@@ -26,6 +28,22 @@ def local_folder(name: str) -> Path | None:
             param="base_model",
         )
     return folder
+
+
+def cached_folder(hub_id: str) -> Path | None:
+    """Return where this host keeps a model of the Hub, None where it has never been fetched.
+
+    ``huggingface_hub`` lays it out: models--owner--name/refs/main names the snapshot.
+    """
+    if not HUB_ID.fullmatch(hub_id):
+        return None
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    kept = home / "hub" / f"models--{hub_id.replace('/', '--')}"
+    try:
+        revision = (kept / "refs" / "main").read_text("utf-8").strip()
+    except OSError:
+        return None
+    return kept / "snapshots" / revision if REVISION.fullmatch(revision) else None
 
 
 def local_names() -> list[str]:

@@ -41,7 +41,7 @@ _CARDS: tuple[tuple[str, Card], ...] = (
     (r"L40\b", Card("L40", 181, True, _MEMORY, is_verified=False)),
     (r"L4\b", Card("L4", 121, True, _SPECS)),
     (r"RTX 6000 Ada", Card("RTX 6000 Ada", 364, True, _MEMORY, is_verified=False)),
-    (r"RTX 6000", Card("RTX 6000", 130.5, False, _MEMORY, is_verified=False)),
+    (r"RTX ?6000", Card("RTX 6000", 130.5, False, _MEMORY, is_verified=False)),
     # With sums in 32 bit, as training makes them: half of what the sheets of these cards show.
     (r"RTX 5090", Card("RTX 5090", 209.5, True, _MEMORY, is_verified=False)),
     (r"RTX 4090", Card("RTX 4090", 165.2, True, _MEMORY, is_verified=False)),
@@ -52,6 +52,12 @@ _CARDS: tuple[tuple[str, Card], ...] = (
     (r"V100", Card("V100", 125, False, _SHEETS)),
     (r"T4\b", Card("T4", 65, False, _SHEETS)),
 )
+
+
+def peak_tflops_of(instance_type: str) -> float | None:
+    """Return the peak of the cards in a machine of this type, by what clouds name types after."""
+    card = card_of(instance_type.replace("_", " "))
+    return card.peak_tflops if card else None
 
 
 def card_of(gpu_name: str, description: str = "") -> Card | None:

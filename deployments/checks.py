@@ -50,6 +50,21 @@ def check_app_url(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Chec
 
 
 @register
+def check_hub(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """T7: tokens of the Hub go to HF_ENDPOINT: over https, or to this host alone."""
+    url = urlsplit(settings.HF_ENDPOINT)
+    if not settings.HF_ENDPOINT or url.scheme == "https" or url.hostname in LOOPBACK:
+        return []
+    return [
+        Error(
+            f"HF_ENDPOINT is {settings.HF_ENDPOINT}: tokens would go there unsealed.",
+            hint="Give an https address, or unset it for the public Hub.",
+            id="deployments.E003",
+        )
+    ]
+
+
+@register
 def check_clouds(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """Two settings that are meant for the practice cloud, or for odd images, and cost safety."""
     found: list[CheckMessage] = []

@@ -5,7 +5,8 @@
 ``warnings_seen`` (finding codes); ``machine`` {platform, instance_type, region, hourly};
 ``show`` (which offers are listed); ``max_hourly_price``; ``fallback_total_limit``;
 ``wait_for`` [{platform, instance_type, region}]; ``wait_for_capacity_minutes``;
-``budget_limit``; ``max_hours``; ``keep_on_failure_minutes``.
+``budget_limit``; ``max_hours``; ``keep_on_failure_minutes``. And ``adapter_from`` {id, name}, given
+at the beginning: the earlier adapter that the run starts from.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,13 +20,20 @@ from core.errors import SlipwayError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.findings import Severity
+from datasets.for_training import Fit
 from datasets.models import Dataset
-from deployments import base_models, recipes, services
+from deployments import base_models, earlier_adapters, going_on, recipes, services, training_data
+from deployments.earlier_adapters import Adapter
 from deployments.models import Draft, TrainingJob
+from deployments.training_data import EVAL_DATASET
 
 MAX_NAME = 120
 DEFAULT_METHOD = "sft"
 DEFAULT_PRESET = "balanced"
+
+
+# In which step a finding of the data's fit is mended.
+_STEP_OF_FIELD = {"base_model": "model", "max_length": "training", EVAL_DATASET: "data"}
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,11 @@ def begin(
     )
 
 
-def begin_from(job: TrainingJob) -> Draft:
-    """Return a draft with the choices of an earlier run, to be trained again with changes."""
+def begin_from(job: TrainingJob, *, adapter: Adapter | None = None) -> Draft:
+    """Return a draft with the choices of an earlier run, to be trained again with changes.
+
+    With an ``adapter`` the run starts from its weights.
+    """
     recipe: Mapping[str, Any] = job.config
     newest = job.deployments.order_by("-created_at").first()
     values: dict[str, Any] = {
@@ -62,11 +73,14 @@ def begin_from(job: TrainingJob) -> Draft:
         "preset": recipes.OWN_PRESET,
         "hyperparameters": dict(recipe.get("hyperparameters", {})),
         "eval": dict(recipe.get("eval", {})),
+        "export": dict(recipe.get("export", {})),
     }
     if newest is not None:
         values["budget_limit"] = str(newest.budget_limit)
         values["max_hours"] = str(newest.max_hours)
         values["wait_for_capacity_minutes"] = newest.wait_for_capacity_minutes
+    if adapter is not None:
+        values["adapter_from"] = {"id": adapter.id, "name": adapter.name}
     draft = begin(job.user, dataset=job.dataset, values=values)
     Draft.objects.filter(pk=draft.pk).update(name=job.name)
     draft.refresh_from_db()
@@ -150,6 +164,7 @@ def recipe(draft: Draft) -> dict[str, Any]:
         base_model=str(draft.values.get("base_model", "")),
         hyperparameters=hyperparameters(draft),
         evaluation=draft.values.get("eval", {}),
+        export=draft.values.get("export", {}),
     )
 
 
@@ -164,7 +179,40 @@ def warnings_to_see(draft: Draft) -> list[str]:
 
 def gaps(draft: Draft) -> dict[str, tuple[Gap, ...]]:
     """Return by step what is still missing or wrong; a step without gaps is done."""
-    return {step: tuple(check(draft)) for step, check in CHECKS.items()}
+    found = {step: tuple(check(draft)) for step, check in CHECKS.items()}
+    for gap in _misfits(draft):
+        found[gap.step] = (*found[gap.step], gap)
+    return found
+
+
+def fit_of(draft: Draft) -> Fit | None:
+    """Return how the draft's data fits what is chosen so far; None of data that is not ready.
+
+    Whether it serves the method is asked in the method's step.
+    """
+    dataset = draft.dataset
+    if dataset is None or not dataset.is_ready:
+        return None
+    try:
+        evaluation = training_data.evaluation_of(draft.user, draft.values.get("eval", {}))
+    except SlipwayError:
+        evaluation = None
+    return training_data.fit(
+        dataset,
+        method=dataset.methods[0],
+        base_model=str(draft.values.get("base_model", "")),
+        max_length=int(settings_of(draft)["max_length"]),
+        evaluation=evaluation,
+    )
+
+
+def _misfits(draft: Draft) -> list[Gap]:
+    """Return what of model, length and evaluation data the training data cannot go with."""
+    fit = fit_of(draft)
+    return [
+        Gap(_STEP_OF_FIELD[one["field"]], one["message"], one["fix"], param=one["field"])
+        for one in (fit.errors if fit is not None else [])
+    ]
 
 
 def _data(draft: Draft) -> list[Gap]:
@@ -173,9 +221,16 @@ def _data(draft: Draft) -> list[Gap]:
         lost = "The data was deleted." if dataset else "No data is chosen yet."
         return [Gap("data", lost, "Choose data to learn from.", param="dataset_id")]
     found = _refused("data", lambda: services.check_ready(dataset))
+    found += _refused("data", lambda: _check_evaluation(draft))
     if not found and warnings_to_see(draft):
         found = [Gap("data", "The data has warnings.", "Tick that you have seen them.")]
     return found
+
+
+def _check_evaluation(draft: Draft) -> None:
+    evaluation = training_data.evaluation_of(draft.user, draft.values.get("eval", {}))
+    if evaluation is not None:
+        services.check_ready(evaluation)
 
 
 def method_gaps(draft: Draft, method: str) -> list[Gap]:
@@ -208,7 +263,7 @@ def model_gaps(model: str) -> list[Gap]:
 def _training(draft: Draft) -> list[Gap]:
     if "preset" not in draft.values:
         return [Gap("training", "No settings are chosen yet.", "Choose a preset.")]
-    return _refused(
+    found = _refused(
         "training",
         lambda: recipes.check_settings(
             hyperparameters(draft),
@@ -216,6 +271,17 @@ def _training(draft: Draft) -> list[Gap]:
             evaluation=draft.values.get("eval", {}),
         ),
     )
+    return found or _refused("training", lambda: _check_adapter(draft))
+
+
+def _check_adapter(draft: Draft) -> None:
+    kept = draft.values.get("adapter_from")
+    if kept:
+        earlier_adapters.check_fits(
+            going_on.find_adapter(draft.user, str(kept["id"])),
+            model_name=str(draft.values.get("base_model", "")),
+            recipe={"hyperparameters": settings_of(draft)},
+        )
 
 
 def _hardware(draft: Draft) -> list[Gap]:

@@ -4,6 +4,7 @@ The formulas are those of the project's own comparison with published figures. O
 the memory formula was up to 7 % short; the margin of 15 % is there for that.
 """
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
@@ -175,8 +176,8 @@ def lora_parameters(shape: ModelShape, *, rank: int, modules: str | Collection[s
     return shape.layers * rank * sum(linear.inputs + linear.outputs for linear in chosen)
 
 
-def memory_need(shape: ModelShape, load: Load) -> MemoryNeed:
-    """Return what one card must hold.
+def memory_need(shape: ModelShape, load: Load, *, cards: int = 1) -> MemoryNeed:
+    """Return what one card must hold, or each of several ``cards`` that share the weights.
 
     Weights: 2 bytes each, or in 4 bit 0.6 with their scales, embeddings staying at 2. Adapter: 16
     bytes a weight (float32 weight, gradient, two moments). Activations a token: 12 bytes a word of
@@ -188,6 +189,7 @@ def memory_need(shape: ModelShape, load: Load) -> MemoryNeed:
         weights = int(0.6 * shape.linear_parameters) + 2 * shape.embedding_parameters
     else:
         weights = 2 * shape.parameters
+    weights = math.ceil(weights / cards)
     adapter = 16 * lora_parameters(shape, rank=load.lora_rank, modules=load.target_modules)
     # Preference methods read a chosen and a rejected row for each.
     rows = load.micro_batch * (1 if load.method == "sft" else 2)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_STEP = 2**31 - 1
@@ -11,6 +11,13 @@ METRIC_NAME = re.compile(r"[A-Za-z0-9_./@%:-]{1,100}")
 GPU_MEMORY, GPU_USE = "gpu/memory_used_gib", "gpu/utilization_percent"
 _MAX_GPUS = 16
 _MIB_A_GIB = 1024
+# Of each GPU: nvidia-smi's figure, our name for it, and what it is divided by.
+_FIGURES = (
+    ("memory_used_mib", "memory_used_gib", _MIB_A_GIB),
+    ("utilization_percent", "utilization_percent", 1),
+    ("temperature_celsius", "temperature_celsius", 1),
+    ("power_watts", "power_watts", 1),
+)
 JsonObject = Mapping[str, Any]
 # By metric name and step; None where the trainer reported a number that is not finite.
 MetricValues = dict[tuple[str, int], float | None]
@@ -37,7 +44,8 @@ def finite(value: object) -> float | None:
 def metric_values(event: JsonObject, *, step: int | None) -> MetricValues:
     """Return what an event tells of metrics; ``step`` is the newest one known before it.
 
-    A heartbeat counts too: what the fullest GPU holds, and how busy the GPUs are on average.
+    A heartbeat counts too: what the fullest GPU holds, how busy the GPUs are on average, and the
+    figures of each by the names that W&B gives them.
     """
     if event.get("kind") == "heartbeat":
         return {(name, step or 0): value for name, value in _gpu_values(event).items()}
@@ -64,4 +72,14 @@ def _gpu_values(event: JsonObject) -> dict[str, float]:
         found[GPU_MEMORY] = max(used) / _MIB_A_GIB
     if busy:
         found[GPU_USE] = sum(busy) / len(busy)
+    return found | _each_gpu(plain)
+
+
+def _each_gpu(gpus: Sequence[JsonObject]) -> dict[str, float]:
+    found = {}
+    for number, gpu in enumerate(gpus):
+        for key, name, divisor in _FIGURES:
+            value = finite(gpu.get(key))
+            if value is not None:
+                found[f"system/gpu_{number}_{name}"] = value / divisor
     return found

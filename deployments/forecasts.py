@@ -19,6 +19,7 @@ from deployments.phase_times import Run, Told
 from deployments.providers.base import Offer
 from deployments.workload import RowLengths
 
+FSDP2 = "fsdp2"
 REMEDIES = 3
 LENGTHS = (131_072, 65_536, 32_768, 16_384, 8192, 4096, 2048, 1024, 512, 256, 128)
 STAND_IN = "A CPU stands in for the GPU: its speed is not known"
@@ -90,10 +91,14 @@ class _Basis:
     @cached_property
     def need(self) -> MemoryNeed | None:
         """What one card must hold, the same on every offer."""
+        return self.need_on(1)
+
+    def need_on(self, cards_: int) -> MemoryNeed | None:
+        """What each of several cards must hold that share the base model's weights."""
         if self.shape is None:
             return None
         load = workload.load_of(self.recipe, self.lengths, context_tokens=self.context_tokens)
-        return estimate.memory_need(self.shape, load)
+        return estimate.memory_need(self.shape, load, cards=cards_)
 
     @cached_property
     def work(self) -> Work | None:
@@ -194,7 +199,10 @@ def _by_total(forecast: OfferForecast) -> tuple[Decimal, Decimal, str, str]:
 
 
 def _forecast(basis: _Basis, offer: Offer) -> OfferForecast:
-    verdict, reasons = _verdict(offer, basis.need)
+    need = basis.need
+    if _is_spread(basis, offer):
+        need = basis.need_on(offer.gpu_count)
+    verdict, reasons = _verdict(offer, need, is_spread=need is not basis.need)
     phases = _phases(basis, offer)
     seconds = cost = None
     if phases:
@@ -202,7 +210,7 @@ def _forecast(basis: _Basis, offer: Offer) -> OfferForecast:
         cost = Range(_cents(offer, seconds.low), _cents(offer, seconds.high))
     return OfferForecast(
         offer=offer,
-        need=basis.need,
+        need=need,
         verdict=verdict,
         reasons=reasons,
         remedies=(),
@@ -212,14 +220,42 @@ def _forecast(basis: _Basis, offer: Offer) -> OfferForecast:
     )
 
 
-def _verdict(offer: Offer, need: MemoryNeed | None) -> tuple[Verdict, tuple[str, ...]]:
+def sharding_of(
+    recipe: Mapping[str, Any], dataset: Dataset, *, gpu_count: int, vram_gib: int | None
+) -> str:
+    """Return how a machine's cards share the model: FSDP2 where one card is too small, else ""."""
+    model = str(recipe["base_model"])
+    basis = _Basis(
+        recipe=recipe,
+        shape=model_catalogue.shape_of(model),
+        context_tokens=model_catalogue.context_of(model),
+        lengths=row_lengths(dataset),
+        data_bytes=0,
+        past=lambda _platform: PastTimes(),
+    )
+    return FSDP2 if _must_share(basis, gpu_count=gpu_count, vram_gib=vram_gib) else ""
+
+
+def _is_spread(basis: _Basis, offer: Offer) -> bool:
+    return _must_share(basis, gpu_count=offer.gpu_count, vram_gib=offer.vram_gib)
+
+
+def _must_share(basis: _Basis, *, gpu_count: int, vram_gib: int | None) -> bool:
+    """Whether one card is too small; weights in 4 bit are not shared (nobody has tried it)."""
+    if gpu_count == 1 or basis.recipe["hyperparameters"].get("load_in_4bit"):
+        return False
+    return estimate.memory_verdict(basis.need, vram_gib=vram_gib) == estimate.DOES_NOT_FIT
+
+
+def _verdict(
+    offer: Offer, need: MemoryNeed | None, *, is_spread: bool = False
+) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict and what stands against the offer, the weightiest first."""
-    if offer.gpu_count != 1:
-        reason = f"{offer.gpu_count} GPUs, of which this version would use one"
-        return estimate.CANNOT_RUN, (reason,)
     verdict = estimate.memory_verdict(need, vram_gib=offer.vram_gib)
     reasons = _memory_reasons(offer, need, verdict)
     cautions = _cautions(offer)
+    if is_spread:
+        cautions = (f"The weights spread over {offer.gpu_count} GPUs (FSDP2): untried", *cautions)
     if cautions and verdict == estimate.FITS:
         verdict = estimate.TIGHT
     if is_stand_in(offer.platform):
@@ -246,6 +282,8 @@ def _cautions(offer: Offer) -> tuple[str, ...]:
     card = cards.card_of(offer.gpu_name, offer.description)
     if card is not None and not card.has_bf16:
         found.append("No bf16: fp16 may overflow")
+    if offer.gpu_count > 1:
+        found.append(f"{offer.gpu_count} GPUs at once: tried with processes on a CPU alone")
     if offer.architecture != "x86_64":
         found.append("ARM processor: untried here")
     return tuple(found)
@@ -265,6 +303,7 @@ def _phases(basis: _Basis, offer: Offer) -> tuple[PhaseForecast, ...]:
         data_bytes=basis.data_bytes,
         is_local_model=str(basis.recipe["base_model"]).startswith(LOCAL),
         peak_tflops=card.peak_tflops if card else None,
+        gpu_count=offer.gpu_count,
         is_stand_in=is_stand_in(offer.platform),
     )
     told = _told(basis.past(offer.platform))

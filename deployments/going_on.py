@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 
-from core.errors import ConflictError, InvalidInputError, NotFoundError
+from core.errors import ConflictError, InvalidInputError
 from core.lookups import get_owned
 from deployments import checkpoints, earlier_adapters, recipes, resuming
 from deployments.accepting import Training, still_runs
@@ -60,9 +61,20 @@ def whole_recipe(job: TrainingJob, changes: Changes | None = None) -> dict[str, 
         base_model=job.model_name,
         hyperparameters={**job.config["hyperparameters"], **wanted.hyperparameters},
         evaluation={**job.config["eval"], **wanted.eval},
+        export=job.config.get("export"),
     )
     # What was found out since, such as the rows held back, stays as it was found.
     return {**job.config, **{part: filled[part] for part in resuming.PARTS}}
+
+
+def longer(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with one epoch more, or twice its steps: what a run at its end may become."""
+    settings = dict(recipe["hyperparameters"])
+    if settings["max_steps"] is not None:
+        settings["max_steps"] *= 2
+    else:
+        settings["num_train_epochs"] += 1
+    return {**recipe, "hyperparameters": settings}
 
 
 def from_checkpoint(
@@ -122,6 +134,7 @@ def from_adapter(user: User, training: Training, named: str) -> Training:
 def find_adapter(user: User, named: str) -> Adapter:
     """Return the adapter of the artifact or checkpoint with this id, or the job's newest.
 
+    Whether its file is whole is seen once it is copied.
     Raises: NotFoundError for other people's and unknown ids; ConflictError (E_NO_CHECKPOINT) when
     nothing of it is home.
     """
@@ -130,12 +143,17 @@ def find_adapter(user: User, named: str) -> Adapter:
     artifact = kept.filter(pk=pk).first() or kept.filter(job=pk).order_by("-saved_at").first()
     if artifact is not None:
         return earlier_adapters.of_artifact(artifact)
-    try:
-        return earlier_adapters.of_checkpoint(find_checkpoint(user, named))
-    except NotFoundError as error:
-        raise NotFoundError(
-            "There is no such adapter.", remedy="Check the id, or list the job's artifacts."
-        ) from error
+    mine = Checkpoint.objects.select_related("job").filter(job__user=user)
+    checkpoint = mine.filter(pk=pk).first() or _newest(mine.filter(job=pk))
+    if checkpoint is not None and checkpoint.home_at is None:
+        raise _not_at_home(checkpoint)
+    if checkpoint is not None:
+        return earlier_adapters.of_checkpoint(checkpoint)
+    raise _none_at_home(get_owned(TrainingJob, user, named))
+
+
+def _newest(rows: QuerySet[Checkpoint]) -> Checkpoint | None:
+    return rows.filter(home_at__isnull=False).order_by(*checkpoints.NEWEST_FIRST).first()
 
 
 def _uuid(text: str) -> UUID:

@@ -1,5 +1,6 @@
 """Handing out what came home: the same bytes to programs and to people."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -12,7 +13,9 @@ from rest_framework.request import Request
 from core.api.file_response import file_response
 from core.errors import NotFoundError
 from core.time import database_now
+from deployments.archives import artifact_folder, tar_of
 from deployments.exports.bundle import bundle, bundle_name
+from deployments.exports.model_card import MERGED
 from deployments.models import Artifact, Checkpoint, Deployment
 
 MEDIA_TYPE = "application/gzip"
@@ -21,8 +24,11 @@ MEDIA_TYPE = "application/gzip"
 def artifact_response(request: HttpRequest | Request, artifact: Artifact) -> HttpResponseBase:
     """Stream an artifact as .tar.gz; the ETag is its sha256, one range may be asked for.
 
+    A merged model comes as .tar, made of its files on the way, without ranges.
     Raises: NotFoundError (E_ARTIFACT_MISSING) when the file is gone.
     """
+    if artifact.kind == MERGED:
+        return _merged_response(artifact)
     return _response(
         request, artifact.path, sha256=artifact.sha256, name=artifact.name, run=artifact.job.name
     )
@@ -46,6 +52,37 @@ def checkpoint_response(request: HttpRequest | Request, checkpoint: Checkpoint) 
         name=Path(checkpoint.home_path).name,
         run=checkpoint.job.name,
     )
+
+
+def _merged_response(artifact: Artifact) -> HttpResponseBase:
+    folder = artifact_folder(artifact.machine)
+    if not all((folder / file["name"]).is_file() for file in artifact.files):
+        raise NotFoundError(
+            "A file of the merged model is no longer in the data folder.",
+            remedy="Put the file back from a backup of the data folder.",
+            code="E_ARTIFACT_MISSING",
+        )
+    named_after = slugify(artifact.job.name)
+    return _made_on_the_way(
+        tar_of(folder, artifact.files),
+        content_type="application/x-tar",
+        filename=f"{named_after}-{artifact.name}" if named_after else artifact.name,
+        length=artifact.size_bytes,
+    )
+
+
+def _made_on_the_way(
+    chunks: Iterator[bytes], *, content_type: str, filename: str, length: int | None = None
+) -> HttpResponseBase:
+    headers = {
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Disposition": content_disposition_header(as_attachment=True, filename=filename)
+        or "",
+    }
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    return StreamingHttpResponse(chunks, content_type=content_type, headers=headers)
 
 
 def _response(
@@ -75,9 +112,4 @@ def bundle_response(deployment: Deployment, *, with_data: bool) -> HttpResponseB
     """
     chunks = bundle(deployment, with_data=with_data, now=database_now())
     name = f"{bundle_name(deployment)}.tar.gz"
-    headers = {
-        "Cache-Control": "private, no-store",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Disposition": content_disposition_header(as_attachment=True, filename=name) or "",
-    }
-    return StreamingHttpResponse(chunks, content_type=MEDIA_TYPE, headers=headers)
+    return _made_on_the_way(chunks, content_type=MEDIA_TYPE, filename=name)

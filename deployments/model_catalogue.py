@@ -172,6 +172,14 @@ def curated(base_model: str) -> CuratedModel | None:
     return _BY_ID.get(base_model.lower())
 
 
+def may_be_gated(base_model: str) -> bool:
+    """Whether the Hub may ask who downloads a model: of unknown ones nobody can say."""
+    if base_model.startswith(base_models.LOCAL):
+        return False
+    known = curated(base_model)
+    return known is None or known.is_gated
+
+
 def shape_of(base_model: str) -> ModelShape | None:
     """Return a model's sizes, None where they are not known: a Hub id that is not curated."""
     known = curated(base_model)

@@ -64,6 +64,7 @@ class Run:
     is_local_model: bool
     peak_tflops: float | None
     is_stand_in: bool
+    gpu_count: int = 1
 
 
 def phases(run: Run, *, timing: Timing, told: Mapping[str, Told]) -> tuple[Phase, ...]:
@@ -94,12 +95,15 @@ def _train(run: Run) -> Phase:
     if run.is_stand_in:
         return Phase(TRAIN, _on_a_cpu(run.work), STAND_IN)
     if run.peak_tflops is None:
-        slowest = estimate.train_seconds(run.work, peak_tflops=SLOWEST_TFLOPS)
-        fastest = estimate.train_seconds(run.work, peak_tflops=FASTEST_TFLOPS)
+        cards = run.gpu_count
+        slowest = estimate.train_seconds(run.work, peak_tflops=SLOWEST_TFLOPS, gpu_count=cards)
+        fastest = estimate.train_seconds(run.work, peak_tflops=FASTEST_TFLOPS, gpu_count=cards)
         return Phase(TRAIN, Range(fastest.low, slowest.high), NO_FIGURES)
-    seconds = estimate.train_seconds(run.work, peak_tflops=run.peak_tflops)
+    seconds = estimate.train_seconds(run.work, peak_tflops=run.peak_tflops, gpu_count=run.gpu_count)
     low, high = estimate.mfu(run.work)
     basis = f"{100 * low:g} to {100 * high:g} % of {run.peak_tflops:g} TFLOPS"
+    if run.gpu_count > 1:
+        basis += f" on each of {run.gpu_count} GPUs"
     return Phase(TRAIN, seconds, basis)
 
 

@@ -21,12 +21,12 @@ class Wish:
     def allows(self, offer: Offer) -> bool:
         """Say whether the offer is of this kind.
 
-        Training uses one GPU, so a machine with several is never rented: the rest would idle,
-        billed.
+        A machine with several GPUs is taken by its name alone: training on them was proven with
+        processes on a CPU, not on GPUs.
         """
         limit = self.max_hourly_price_usd
         return (
-            offer.gpu_count == 1
+            (offer.gpu_count == 1 or self.instance_type == offer.instance_type)
             and self.instance_type in (AUTO, offer.instance_type)
             and self.region in (AUTO, offer.region)
             and (limit is None or offer.hourly_price_usd <= limit)
@@ -94,16 +94,10 @@ def choose(offers: list[Offer], wish: Wish) -> Quote:
 def _check_type(offers: list[Offer], *, instance_type: str) -> None:
     matching = [offer for offer in offers if offer.instance_type == instance_type]
     if instance_type != AUTO and not matching:
-        known = sorted({offer.instance_type for offer in offers if offer.gpu_count == 1})
+        known = sorted({offer.instance_type for offer in offers})
         raise InvalidInputError(
             f"The cloud offers no machine named {instance_type}.",
             remedy=f"Choose {AUTO} or one of: {', '.join(known)}.",
-            param="instance_type",
-        )
-    if matching and matching[0].gpu_count != 1:
-        raise InvalidInputError(
-            f"{instance_type} has {matching[0].gpu_count} GPUs; this version trains on one.",
-            remedy="Choose a type with one GPU: the others would idle and still bill.",
             param="instance_type",
         )
 

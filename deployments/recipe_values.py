@@ -4,6 +4,7 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from core.errors import InvalidInputError
 
@@ -41,6 +42,17 @@ def whole(low: int, high: int, *, none: bool = False) -> Check:
         return None if fine else allowed + (" or null" if none else "")
 
     return check
+
+
+def dataset_id(value: object) -> str | None:
+    """Return what is allowed unless the value is the id of a dataset, or null."""
+    if value is None:
+        return None
+    try:
+        UUID(value if isinstance(value, str) else "")
+    except ValueError:
+        return "the id of one of your datasets, or null"
+    return None
 
 
 def number(low: float, high: float) -> Check:

@@ -12,6 +12,7 @@ from deployments import base_models
 from deployments.recipe_values import (
     ALL_LINEAR,
     Setting,
+    dataset_id,
     fill,
     modules,
     number,
@@ -26,6 +27,7 @@ METHODS = (SFT, DPO, ORPO)
 PREFERENCE = (DPO, ORPO)
 SCHEDULERS = ("cosine", "linear", "constant")
 MOST_STEPS = 10_000_000
+MOST_HELD_OUT = 0.5
 
 HYPERPARAMETERS: dict[str, Setting] = {
     "lora_r": Setting(8, whole(1, 512)),
@@ -57,11 +59,16 @@ HYPERPARAMETERS: dict[str, Setting] = {
     "early_stopping_threshold": Setting(0.001, number(0, 100)),
 }
 EVAL: dict[str, Setting] = {
-    "share": Setting(0.1, number(0, 0.5)),
+    "share": Setting(0.1, number(0, MOST_HELD_OUT)),
     "steps": Setting(None, whole(1, MOST_STEPS, none=True)),
     # How many of the held-out prompts are answered at each evaluation, for people to read.
     "samples": Setting(3, whole(0, 5)),
+    # Data of its own to measure with; no row of the training data is then held out.
+    "dataset_id": Setting(None, dataset_id),
 }
+
+# What comes home beside the adapter.
+EXPORT: dict[str, Setting] = {"merged": Setting(default=False, check=yes_or_no)}
 
 # What people choose from instead of setting everything; each names what it governs.
 OWN_PRESET = "own"
@@ -121,7 +128,7 @@ def check(
     check_method(method)
     base_models.check_name(base_model)
     check_settings(hyperparameters, method=method, evaluation=evaluation)
-    fill({}, export, param="export", method=method)
+    fill(EXPORT, export, param="export", method=method)
 
 
 def check_method(method: str) -> None:
@@ -150,6 +157,7 @@ def freeze(
     base_model: str,
     hyperparameters: Mapping[str, object],
     evaluation: Mapping[str, object],
+    export: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     """Return the whole recipe with every default filled in, as a job keeps it.
 
@@ -162,6 +170,7 @@ def freeze(
         "revision": None,
         "hyperparameters": settings,
         "eval": measured,
+        "export": fill(EXPORT, export or {}, param="export", method=method),
     }
 
 
@@ -181,7 +190,7 @@ def _check_together(settings: Mapping[str, Any], measured: Mapping[str, Any]) ->
         ("early_stopping_patience", patience is not None),
         ("load_best_model_at_end", keeps_best),
     ):
-        if is_set and measured["share"] == 0:
+        if is_set and measured["share"] == 0 and not measured["dataset_id"]:
             raise _contradiction(
                 name,
                 f"{name} needs an evaluation, and eval.share is 0.",

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from functools import partial
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from core.errors import InvalidInputError
 from core.time import database_now
 from datasets.in_use import register_in_use
 from datasets.models import Dataset
 from deployments import clouds
-from deployments.models import CloudSnapshot, Deployment, Machine, Stray
+from deployments.exports import hub
+from deployments.models import CloudSnapshot, Deployment, Machine, Stray, TrainingConfig
 from deployments.models.deployments import TERMINAL
 from deployments.pacer import DatabasePacer
 from deployments.providers import PROVIDERS
@@ -32,6 +33,7 @@ def register() -> None:
             in_use_by=machines_under,
             succession=Succession(machines_shown_to, machines_missing, look_again),
         )
+    register_kind(hub.PROVIDER, hub.LABEL, check=check_hub_token)
     register_in_use(uses_of_dataset)
 
 
@@ -46,6 +48,16 @@ def check_key(platform: str, secret: str) -> CheckResult:
     balance = provider.balance_usd()
     told = "" if balance is None else f"The account's balance is ${balance:.2f}."
     return CheckResult(ok=True, message=told)
+
+
+def check_hub_token(secret: str) -> CheckResult:
+    """Ask the Hub once whose token this is."""
+    try:
+        name = hub.whoami(secret)
+    except hub.HubError as error:
+        known = None if error.retryable else False
+        return CheckResult(ok=known, message=error.message, remedy=error.remedy)
+    return CheckResult(ok=True, message=f"The Hub knows it as {name}.")
 
 
 def machines_under(entry: VaultEntry) -> list[object]:
@@ -98,8 +110,11 @@ def look_again(entry: VaultEntry) -> None:
 
 def uses_of_dataset(dataset: Dataset) -> list[object]:
     """Return the configs and runs that still need the data (F7, I14)."""
-    runs = live_deployments().filter(job__dataset=dataset).values_list("pk", "name")
-    configs = dataset.training_configs.values_list("pk", "name")
+    measured = str(dataset.pk)
+    needed = Q(job__dataset=dataset) | Q(job__config__eval__dataset_id=measured)
+    runs = live_deployments().filter(needed).values_list("pk", "name")
+    needed = Q(dataset=dataset) | Q(eval__dataset_id=measured)
+    configs = TrainingConfig.objects.filter(needed).values_list("pk", "name")
     return [
         *({"deployment_id": str(pk), "name": name} for pk, name in runs),
         *({"training_config_id": str(pk), "name": name} for pk, name in configs),

@@ -23,7 +23,7 @@ CHANGEABLE = frozenset(
 )
 CHANGEABLE_EVAL = frozenset({"steps", "samples"})
 # What a person sets of a recipe.
-PARTS = ("hyperparameters", "eval")
+PARTS = ("hyperparameters", "eval", "export")
 Recipe = Mapping[str, Any]
 
 
@@ -60,7 +60,7 @@ def _check(param: str, was: object, wanted: object) -> None:
 
 def is_same(before: Recipe, after: Recipe) -> bool:
     """Say whether two whole recipes are one training."""
-    return all(before[part] == after[part] for part in PARTS)
+    return all(before.get(part) == after.get(part) for part in PARTS)
 
 
 def total_steps(before: Recipe, after: Recipe, *, told: int | None) -> int | None:

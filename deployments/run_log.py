@@ -228,11 +228,13 @@ def _error(machine: Machine, run: RunState, event: JsonObject, now: datetime) ->
 
 
 def _exit(machine: Machine, run: RunState, event: JsonObject, now: datetime) -> None:
-    outcome = _word(event.get("outcome"))
+    outcome, merge = _word(event.get("outcome")), _word(event.get("merge"))
     run.exit = {
         "outcome": outcome if outcome in ("completed", "stopped", "failed") else "failed",
         "exit_code": whole(event.get("exit_code")),
         "has_adapter": event.get("has_adapter") is True,
+        # Whether a merged model was "made" or "left"; "" where none was asked for.
+        "merge": merge if merge in ("made", "left") else "",
         "error_code": _text(event.get("error_code"), limit=40),
     }
 

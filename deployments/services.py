@@ -15,7 +15,7 @@ from core.errors import ConflictError
 from core.lookups import get_owned
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import clouds, going_on, recipes
+from deployments import clouds, going_on, recipes, training_data
 from deployments.acceptance import check_dataset, check_ready
 from deployments.accepting import (
     DEFAULT_MAX_HOURS,
@@ -65,7 +65,8 @@ def save_config(
 ) -> TrainingConfig:
     """Make a config, or change ``existing``; jobs made from it before keep their frozen copy.
 
-    Raises: InvalidInputError naming the field; NotFoundError for somebody else's dataset.
+    Raises: InvalidInputError naming the field; UnusableDataError for data that is ready and cannot
+    be used so (F7); NotFoundError for somebody else's dataset.
     """
     recipes.check(
         method=given.method,
@@ -79,12 +80,25 @@ def save_config(
     config.base_model = given.base_model
     config.method = given.method
     config.dataset = get_owned(Dataset.objects.active(), user, given.dataset_id)
+    training_data.evaluation_of(user, given.eval or {})
+    if config.dataset.is_ready:
+        _check_data(user, config.dataset, given)
     config.hyperparameters = dict(given.hyperparameters or {})
     config.eval = dict(given.eval or {})
     config.export = dict(given.export or {})
     config.budget_limit = given.budget_limit
     config.save()
     return config
+
+
+def _check_data(user: User, dataset: Dataset, given: ConfigInput) -> None:
+    recipe = recipes.freeze(
+        method=given.method,
+        base_model=given.base_model,
+        hyperparameters=given.hyperparameters or {},
+        evaluation=given.eval or {},
+    )
+    training_data.check(user, dataset, recipe)
 
 
 def delete_config(config: TrainingConfig) -> None:
@@ -110,6 +124,7 @@ def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
             base_model=config.base_model,
             hyperparameters=config.hyperparameters,
             evaluation=config.eval,
+            export=config.export,
         ),
         config=config,
     )
@@ -162,7 +177,7 @@ def clone(job: TrainingJob, changes: Mapping[str, Any]) -> TrainingConfig:
         method=str(recipe["method"]),
         hyperparameters=recipe["hyperparameters"],
         eval=recipe["eval"],
-        export=job.training_config.export if job.training_config else None,
+        export=recipe.get("export"),
         budget_limit=budget,
     )
     merged = dict(changes)

@@ -7,6 +7,7 @@ the one hand-over is from the queue that must stay quick to the one that may wai
 
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -24,9 +25,11 @@ from django_q.signals import pre_execute
 from django_q.tasks import async_task
 
 from core.time import database_now
+from datasets import checking
 from deployments import bills, reaper, snapshot
+from deployments.exports import pushes
 from deployments.lifecycle.advance import advance
-from deployments.models import CloudSnapshot, Deployment, Machine, WorkerHeartbeat
+from deployments.models import CloudSnapshot, Deployment, HubPush, Machine, WorkerHeartbeat
 from deployments.models.deployments import TERMINAL
 from deployments.timing import Timing
 from notifications import outbox
@@ -73,6 +76,22 @@ def deliver(message_id: str) -> None:
     outbox.deliver(message_id)
 
 
+def check_data(dataset_id: str) -> None:
+    """Begin the check of one large upload."""
+    checking.start_process(dataset_id)
+
+
+def push_to_hub(push_id: str) -> None:
+    """Start the process that pushes to the Hub: it may take longer than a task may."""
+    manage = Path(settings.BASE_DIR) / "manage.py"
+    # Nobody waits for it: the row tells how it went, and falls due again should it die.
+    subprocess.Popen(  # noqa: S603  # our own command
+        [sys.executable, str(manage), "push_to_hub", push_id],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 def answer_canary(queue: str) -> None:
     """Show that this queue takes tasks."""
     beat(f"queue:{queue}")
@@ -107,7 +126,9 @@ def claim_due() -> int:
         + _claim_lists(now, timing=timing)
         + _claim_sweeps(now, timing=timing)
         + _claim_bills(now)
+        + _claim_pushes(now, timing=timing)
         + outbox.claim_due(now, enqueue=_enqueue_message)
+        + checking.claim_due(now, enqueue=_enqueue_check)
     )
 
 
@@ -176,6 +197,10 @@ def _enqueue_message(message_id: str) -> None:
     async_task("deployments.tasks.deliver", message_id, cluster=SSH)
 
 
+def _enqueue_check(dataset_id: str) -> None:
+    async_task("deployments.tasks.check_data", dataset_id, cluster=SSH)
+
+
 def _claim_deployments(now: datetime, *, timing: Timing) -> int:
     # Nothing live is without a next look, but should it be, this is where it is found (I9).
     due = Deployment.objects.filter(Q(next_tick_at__lte=now) | Q(next_tick_at__isnull=True))
@@ -211,6 +236,18 @@ def _claim_bills(now: datetime) -> int:
         with transaction.atomic():
             if bills.claim(machine, now=now):
                 async_task("deployments.tasks.read_bill", str(machine.pk))
+                claimed += 1
+    return claimed
+
+
+def _claim_pushes(now: datetime, *, timing: Timing) -> int:
+    again = now + timedelta(seconds=timing.claim_seconds)
+    claimed = 0
+    for push in pushes.due(now):
+        with transaction.atomic():
+            mine = HubPush.objects.filter(pk=push.pk, next_try_at=push.next_try_at)
+            if mine.update(next_try_at=again) == 1:
+                async_task("deployments.tasks.push_to_hub", str(push.pk), cluster=SSH)
                 claimed += 1
     return claimed
 

@@ -1,6 +1,7 @@
 """How much a recipe calculates on its data, counted as the trainer will count it (pure)."""
 
 import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,8 +67,10 @@ def load_of(
         lora_rank=int(settings["lora_r"]),
         target_modules=modules if isinstance(modules, str) else tuple(modules),
         micro_batch=int(settings["per_device_train_batch_size"]),
-        longest_tokens=lengths.longest_within(limit),
+        # A packed row is as long as it may be.
+        longest_tokens=limit if settings.get("packing") else lengths.longest_within(limit),
         gradient_checkpointing=bool(settings["gradient_checkpointing"]),
+        quantised=bool(settings.get("load_in_4bit")),
         chunked_loss=CHUNKED_LOSS,
     )
 
@@ -82,21 +85,26 @@ def work_of(
     """Return what the recipe calculates: its steps, and the evaluations between them."""
     settings = recipe["hyperparameters"]
     row_tokens = lengths.mean_within(max_length(recipe, context_tokens=context_tokens))
-    apart = held_back(lengths.rows, share=float(recipe["eval"]["share"]))
-    steps = total_steps(lengths.rows - apart, settings)
+    apart = held_back(lengths.rows, share=share_held_out(recipe["eval"]))
+    trained, a_row = lengths.rows - apart, row_tokens
+    if settings.get("packing"):
+        limit = max_length(recipe, context_tokens=context_tokens)
+        trained = max(1, math.ceil(trained * row_tokens / limit))
+        a_row = min(float(limit), (lengths.rows - apart) * row_tokens)
+    steps = total_steps(trained, settings)
     a_step = settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"]
     rows = steps * a_step
     if settings["max_steps"] is None:
         # The last batch of an epoch may be short.
-        rows = min(rows, math.ceil((lengths.rows - apart) * settings["num_train_epochs"]))
+        rows = min(rows, math.ceil(trained * settings["num_train_epochs"]))
     return Work(
         method=str(recipe["method"]),
         parameters=shape.parameters,
-        tokens=rows * row_tokens,
+        tokens=rows * a_row,
         evaluation_tokens=apart * row_tokens * _evaluations(steps, recipe) if apart else 0,
         steps=steps,
         micro_batch=int(settings["per_device_train_batch_size"]),
-        row_tokens=row_tokens,
+        row_tokens=a_row,
         gradient_checkpointing=bool(settings["gradient_checkpointing"]),
     )
 
@@ -110,9 +118,25 @@ def total_steps(rows: int, settings: Mapping[str, Any]) -> int:
     return max(1, math.ceil(float(settings["num_train_epochs"]) * an_epoch))
 
 
+def share_held_out(evaluation: Mapping[str, Any]) -> float:
+    """Return which part of the training data is kept apart: none where other data measures."""
+    return 0.0 if evaluation.get("dataset_id") else float(evaluation["share"])
+
+
 def held_back(rows: int, *, share: float) -> int:
     """Return how many rows are kept apart to measure with, as train_checks.py counts them."""
     return min(max(1, round(rows * share)), max(0, rows - 1)) if share > 0 else 0
+
+
+def rows_held_out(rows: int, recipe: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of the rows that are kept apart, from 0: the same for the same seed.
+
+    Chosen as train_checks.split_rows chooses them.
+    """
+    count = held_back(rows, share=share_held_out(recipe["eval"]))
+    # Not for secrets: what is wanted is the same split each time.
+    pick = random.Random(recipe["hyperparameters"]["seed"])  # noqa: S311
+    return sorted(pick.sample(range(rows), count))
 
 
 def _evaluations(steps: int, recipe: Mapping[str, Any]) -> int:

@@ -40,6 +40,7 @@ urlpatterns = [
         name="dataset-token",
     ),
     path("training/jobs/<str:job_id>/bundle", exports.BundleView.as_view(), name="bundle"),
+    path("training/jobs/<str:job_id>/push", exports.PushView.as_view(), name="push"),
     path("training/jobs/<str:job_id>/save", jobs.SaveView.as_view(), name="save"),
     path("training/jobs/<str:job_id>/stop", jobs.StopView.as_view(), name="stop"),
     path("training/jobs/<str:job_id>/resume", going_on.ResumeView.as_view(), name="resume"),

@@ -7,11 +7,10 @@ archive of a finished run has the same bytes each time.
 import csv
 import io
 import json
-import random
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,11 +20,12 @@ from django.template.loader import render_to_string
 from django.utils.text import slugify
 
 from datasets.services import normalised_file
-from deployments import overview
-from deployments.exports.facts import base_revision, held_back
-from deployments.job_parts import JobParts, parts_of
+from deployments import earlier_adapters, overview
+from deployments.exports.facts import base_revision
+from deployments.job_parts import EVAL_FILE, JobParts, evaluation_of, parts_of
 from deployments.models import Artifact, Deployment, LogLine, Metric
 from deployments.training.job_file import PAYLOAD_FILES, build_job
+from deployments.workload import rows_held_out
 
 REPEAT = Path(__file__).parent / "repeat"
 LOSSES = ("train/loss", "eval/loss")
@@ -69,6 +69,9 @@ def files_of(deployment: Deployment, *, with_data: bool, now: datetime) -> list[
     if revision:
         parts["base_model"]["revision"] = revision
     data = [BundleFile("data/dataset.jsonl", normalised_file(deployment.job.dataset))]
+    evaluation = evaluation_of(deployment.job)
+    if evaluation is not None:
+        data.append(BundleFile(EVAL_FILE, normalised_file(evaluation)))
     run = overview.deployment_overview(deployment, now=now)
     environment = (run.run.environment if run.run else None) or {}
     return [
@@ -77,9 +80,14 @@ def files_of(deployment: Deployment, *, with_data: bool, now: datetime) -> list[
         BundleFile("repeat.py", REPEAT / "repeat.py"),
         BundleFile("job.json", _json(_job(parts, gpu_count=_gpu_count(run)))),
         *(BundleFile(f"payload/{name}", path, mode) for name, path, mode in PAYLOAD_FILES),
+        *(
+            BundleFile(f"start_adapter/{path.name}", path)
+            for path, _ in earlier_adapters.files_of(parts["recipe"])
+        ),
         *(data if with_data else []),
         BundleFile("split.json", _json(split(parts))),
         BundleFile("environment.json", _json(environment)),
+        BundleFile("freeze.txt", _freeze(environment)),
         BundleFile("expected.json", _json(_last_losses(deployment))),
         BundleFile("cost.json", _json(_cost(run))),
         BundleFile("metrics.csv", _metrics(deployment)),
@@ -88,15 +96,16 @@ def files_of(deployment: Deployment, *, with_data: bool, now: datetime) -> list[
 
 
 def split(parts: JobParts) -> dict[str, Any]:
-    """Return which rows were held back, as the job names them or the machine chose them."""
+    """Return what it is measured with: the rows held out, or the name of a file of their own."""
     recipe, dataset = parts["recipe"], parts["dataset"]
-    seed, share = recipe["hyperparameters"]["seed"], recipe["eval"]["share"]
+    if "eval_file" in dataset:
+        return {"eval_file": dataset["eval_file"]}
     rows = dataset.get("eval_rows")
-    if rows is None:
-        count = held_back(dataset["rows"], share=share)
-        # The same choice as in payload/train_checks.py; nothing secret is chosen.
-        rows = sorted(random.Random(seed).sample(range(dataset["rows"]), count))  # noqa: S311
-    return {"seed": seed, "share": share, "eval_rows": rows}
+    return {
+        "seed": recipe["hyperparameters"]["seed"],
+        "share": recipe["eval"]["share"],
+        "eval_rows": rows_held_out(dataset["rows"], recipe) if rows is None else rows,
+    }
 
 
 def archive(files: Sequence[BundleFile], folder: str) -> Iterator[bytes]:
@@ -167,6 +176,13 @@ def _readme(deployment: Deployment, parts: JobParts, *, with_data: bool) -> byte
         "with_data": with_data,
     }
     return render_to_string("exports/bundle.md", context).encode()
+
+
+def _freeze(environment: Mapping[str, Any]) -> bytes:
+    """Return all packages that the machine had, as pip names them."""
+    told = environment.get("freeze")
+    lines = told if isinstance(told, list) else []
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _last_losses(deployment: Deployment) -> dict[str, dict[str, object]]:

@@ -8,9 +8,11 @@ from typing import Any
 from deployments import base_models, clouds, model_catalogue, overview
 from deployments.archives import artifact_folder
 from deployments.exports.model_card import CardFacts
+from deployments.job_parts import evaluation_of
 from deployments.models import Artifact, TrainingJob
 from deployments.resuming import recipe_of
 from deployments.shown import DeploymentOverview
+from deployments.workload import held_back, share_held_out
 
 CONFIG = "adapter/adapter_config.json"
 LARGEST_CONFIG_BYTES = 1_000_000
@@ -22,7 +24,8 @@ def card_facts(artifact: Artifact, *, now: datetime) -> CardFacts:
     job, deployment = artifact.job, artifact.deployment
     run = overview.deployment_overview(deployment, now=now)
     known = model_catalogue.curated(job.model_name)
-    recipe = recipe_of(deployment)
+    recipe, evaluation = recipe_of(deployment), evaluation_of(job)
+    held_out = held_back(job.dataset.rows, share=share_held_out(recipe["eval"]))
     return CardFacts(
         name=job.name,
         base_model=job.model_name,
@@ -32,7 +35,8 @@ def card_facts(artifact: Artifact, *, now: datetime) -> CardFacts:
         method=str(recipe["method"]),
         dataset_sha256=job.dataset_sha256,
         rows=job.dataset.rows,
-        eval_rows=held_back(job.dataset.rows, share=recipe["eval"]["share"]),
+        eval_rows=held_out if evaluation is None else evaluation.rows,
+        eval_is_apart=evaluation is not None,
         settings=recipe["hyperparameters"],
         steps=run.progress.step if run.progress else None,
         train_loss=next(iter(losses(job, TRAIN_LOSS)[-1:]), None),
@@ -48,11 +52,6 @@ def base_revision(artifact: Artifact) -> str:
     """Return the commit of the base model that the adapter was trained on, "" if none is known."""
     path = artifact_folder(artifact.machine) / CONFIG
     return str(_json_of(path).get("revision") or "")
-
-
-def held_back(rows: int, *, share: float) -> int:
-    """Return how many rows are held back for evaluation, as payload/train_checks.py splits them."""
-    return min(max(1, round(rows * share)), rows - 1) if share > 0 else 0
 
 
 def losses(job: TrainingJob, name: str) -> list[float]:

@@ -30,8 +30,9 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 class CardFacts:
     """What the card tells. ``revision``, ``licence``: "" where not known.
 
-    ``eval_losses`` are the first, the lowest and the last; ``cost_usd`` is final. ``hardware`` has
-    a line for each machine, ``settings`` and ``versions`` go by name.
+    ``eval_is_apart``: the rows it was measured with are a data set of their own. ``eval_losses``
+    are the first, the lowest and the last; ``cost_usd`` is final. ``hardware`` has a line for each
+    machine, ``settings`` and ``versions`` go by name.
     """
 
     name: str
@@ -43,6 +44,7 @@ class CardFacts:
     dataset_sha256: str
     rows: int
     eval_rows: int
+    eval_is_apart: bool
     settings: Mapping[str, object]
     steps: int | None
     train_loss: float | None
@@ -55,7 +57,7 @@ class CardFacts:
     @property
     def train_rows(self) -> int:
         """The rows that were trained on."""
-        return self.rows - self.eval_rows
+        return self.rows if self.eval_is_apart else self.rows - self.eval_rows
 
 
 def card(facts: CardFacts, *, what: str = ADAPTER) -> str:
@@ -66,7 +68,7 @@ def card(facts: CardFacts, *, what: str = ADAPTER) -> str:
         "front": front_matter(facts, what=what),
         "name": plain(facts.name),
         "base_model": plain(facts.base_model),
-        "settings": {name: json.dumps(value) for name, value in facts.settings.items()},
+        "settings": {name: json.dumps(value) for name, value in sorted(facts.settings.items())},
         "hours": f"{facts.machine_hours:.2f}",
         "hardware": [plain(line) for line in facts.hardware],
     }

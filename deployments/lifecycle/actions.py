@@ -17,6 +17,7 @@ class Effect(StrEnum):
     FOLLOW = "follow"
     FETCH = "fetch"
     COLLECT = "collect"
+    COLLECT_MERGED = "collect_merged"
     DESCRIBE = "describe"
 
     @property

@@ -22,6 +22,7 @@ from deployments.lifecycle import (
     describing,
     fetching,
     launching,
+    merging,
     preparing,
     terminating,
     training,
@@ -59,6 +60,7 @@ PERFORM: dict[Effect, Performer] = {
     Effect.FOLLOW: training.follow,
     Effect.FETCH: fetching.fetch,
     Effect.COLLECT: collecting.collect,
+    Effect.COLLECT_MERGED: merging.collect_merged,
     Effect.DESCRIBE: describing.describe,
 }
 
@@ -150,12 +152,13 @@ def observe(lease: Lease, *, timing: Timing) -> Situation:
     machines = tuple(deployment.machines.order_by("attempt", "node"))
     newest = machines[-1] if machines else None
     run = RunState.objects.filter(machine=newest).first() if newest else None
-    home = Artifact.objects.filter(machine=newest, kind="adapter").exists() if newest else False
+    home = set(Artifact.objects.filter(machine=newest).values_list("kind", flat=True))
     return Situation(
         deployment=deployment,
         machines=machines,
         run=run,
-        adapter_home=home,
+        adapter_home="adapter" in home,
+        merged_home=merging.MERGED in home,
         card_due=_card_due(deployment),
         checkpoint=_waiting(deployment, newest),
         now=lease.now,

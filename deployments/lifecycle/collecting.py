@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
@@ -25,12 +26,25 @@ from deployments.run_log import listed_files
 from deployments.timing import Timing
 from deployments.training.job_file import run_folder
 
-ALLOWED_NAME = re.compile(
-    r"adapter/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.(safetensors|json|jinja|txt|model|md)"
-)
+_NAME = r"/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.(safetensors|json|jinja|txt|model|md)"
+ALLOWED_NAME = re.compile("adapter" + _NAME)
 MANIFEST_LIMIT_BYTES = 1024 * 1024
-TOTAL_LIMIT_BYTES = 64 * 1024**3
-MAX_FILES = 100
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a machine may offer: where it lists it, and within which bounds."""
+
+    manifest: str
+    names: re.Pattern[str]
+    most_bytes: int
+    most_files: int
+
+
+KINDS = {
+    "adapter": Kind("manifest.json", ALLOWED_NAME, 64 * 1024**3, 100),
+    "merged": Kind("merged.json", re.compile("merged" + _NAME), 1024**4, 600),
+}
 
 
 class BadArtifactError(SlipwayError):
@@ -62,21 +76,24 @@ def collect(lease: Lease, machine: Machine | None) -> float:
     return 0.0
 
 
-def read_manifest(remote: Remote, machine: Machine) -> list[dict[str, object]]:
-    """Return the adapter's files as the machine lists them; raises BadArtifactError."""
-    path = f"{run_folder(machine.name)}/manifest.json"
+def read_manifest(
+    remote: Remote, machine: Machine, *, kind: str = "adapter"
+) -> list[dict[str, object]]:
+    """Return the files of a kind as the machine lists them; raises BadArtifactError."""
+    bounds = KINDS[kind]
+    path = f"{run_folder(machine.name)}/{bounds.manifest}"
     text = remote.read(path, offset=0, limit=MANIFEST_LIMIT_BYTES)
     try:
         manifest = json.loads(text)
     except (ValueError, RecursionError):
         raise BadArtifactError("The machine's manifest is not JSON.") from None
     listed = listed_files(manifest.get("files") if isinstance(manifest, dict) else None)
-    files = [file for file in listed if ALLOWED_NAME.fullmatch(str(file["name"]))]
+    files = [file for file in listed if bounds.names.fullmatch(str(file["name"]))]
     total = sum(int(str(file["size"])) for file in files)
     if not any(str(file["name"]).endswith(".safetensors") for file in files):
-        raise BadArtifactError("Training ended, but it left no usable adapter.")
-    if len(files) > MAX_FILES or total > TOTAL_LIMIT_BYTES:
-        raise BadArtifactError(f"The adapter is too large: {len(files)} files, {total} bytes.")
+        raise BadArtifactError(f"Training ended, but it left no usable {kind}.")
+    if len(files) > bounds.most_files or total > bounds.most_bytes:
+        raise BadArtifactError(f"The {kind} is too large: {len(files)} files, {total} bytes.")
     if len({file["name"] for file in files}) < len(files):
         raise BadArtifactError("The machine's manifest lists a file twice.")
     return files
@@ -102,12 +119,17 @@ def download_all(
     *,
     folder: Path,
     deadline: float,
+    named_is_checked: bool = False,
 ) -> bool:
-    """Download, resuming where the last slice ended; True when every file is home and checked."""
+    """Download, resuming where the last slice ended; True when every file is home and checked.
+
+    ``named_is_checked``: a file that has its name was checked when it got it, and is not read
+    again; without it each slice reads all of them.
+    """
     for file in files:
         name, size, digest = str(file["name"]), int(str(file["size"])), str(file["sha256"])
         target = folder / name
-        if target.exists() and sha256_of(target) == digest:
+        if target.exists() and (named_is_checked or sha256_of(target) == digest):
             continue
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = target.with_name(target.name + ".part")

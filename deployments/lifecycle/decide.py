@@ -23,7 +23,7 @@ from deployments.models.runs import RunState
 S = Status
 # F43, F44: what a run lands for that something is wrong with it, not that it is over.
 LAST_TRIES = ("silent", "stalled")
-TRAINING_PHASES = frozenset({"train", "save", "finished"})
+TRAINING_PHASES = frozenset({"train", "save", "merge", "finished"})
 
 
 def decide(situation: Situation) -> Action:
@@ -75,6 +75,9 @@ def _stop_for_money_or_time(s: Situation) -> Action | None:
             deployment={"landing": landing, "error": why},
         )
     if d.status == S.COLLECTING:
+        if s.adapter_home:
+            # Nothing but a merged model may be left behind.
+            return None
         # Money and time beat the adapter; the reason the run landed for stays the first to tell.
         why = d.error or faults.collect_timeout()
     return lead_to_end(s, _failed_or_cancelled(d), why)
@@ -209,11 +212,13 @@ def _run_error(run: RunState) -> Fault:
 def _collecting(s: Situation) -> Action:
     d, machine, run = s.deployment, _need_machine(s), s.run
     if s.adapter_home:
-        return _landed(s)
+        return Do(Effect.COLLECT_MERGED, machine) if _merged_comes(s, machine) else _landed(s)
     if (bad := machine_fault(s, machine)) is not None:
         return _machine_failed(s, machine, bad)
     if run is not None and run.exit is not None:
-        if d.landing in LAST_TRIES and run.exit.get("outcome") == "completed":
+        # What landed while it was only merging had trained to its end.
+        early = LAST_TRIES if not run.exit.get("merge") else (*LAST_TRIES, "budget", "deadline")
+        if d.landing in early and run.exit.get("outcome") == "completed":
             told = "It was only out of sight: training has ended."
             return Record("finished", told, deployment={"landing": "finished", "error": None})
         if not run.exit.get("has_adapter"):
@@ -230,6 +235,14 @@ def _collecting(s: Situation) -> Action:
     return Do(Effect.COLLECT, machine)
 
 
+def _merged_comes(s: Situation, machine: Machine) -> bool:
+    """Whether the merged model is brought too: only while nothing speaks for ending."""
+    d = s.deployment
+    goes_on = d.landing == "finished" and d.desired == Desired.RUN and machine.may_live
+    well = machine_fault(s, machine) is None and silence(s) is None
+    return s.merged_waits and goes_on and well and limit_reached(s)[1] is None
+
+
 def _landed(s: Situation) -> Action:
     d = s.deployment
     if d.error is not None and _blames_the_machine(d):
@@ -237,7 +250,9 @@ def _landed(s: Situation) -> Action:
         return _machine_failed(s, _need_machine(s), d.error)
     finished = d.landing == "finished" and d.desired == Desired.RUN
     outcome = S.COMPLETED if finished else _failed_or_cancelled(d)
-    return lead_to_end(s, outcome, d.error, message="The adapter is home.")
+    left = " The merged model is left behind: money, time or the machine did not allow it."
+    told = f"The adapter is home.{left if s.merged_waits else ''}"
+    return lead_to_end(s, outcome, d.error, message=told)
 
 
 def _blames_the_machine(d: Deployment) -> bool:

@@ -11,6 +11,8 @@ from deployments.lifecycle.situation import Situation
 from deployments.models.deployments import LaunchState, Machine, Status
 
 S = Status
+# So many launches may come to nothing where nobody waits for capacity (any more).
+LOST_LAUNCHES = 2
 
 
 def queued(s: Situation) -> Action:
@@ -62,9 +64,7 @@ def launching(s: Situation) -> Action:
     if machine.launch_state == LaunchState.REFUSED:
         return _refused(s, machine)
     if machine.launch_state == LaunchState.NEVER_SEEN:
-        if _wait_is_over(s):
-            return lead_to_end(s, S.FAILED, faults.launch_unclear())
-        return _ask(s)
+        return _never_seen(s)
     return settle(s, machine) or Rest(s.timing.poll_seconds)
 
 
@@ -80,6 +80,16 @@ def _ask(s: Situation) -> Action:
         return lead_to_end(s, S.FAILED, _no_capacity(s))
     why = faults.fault(told["code"], told["message"], remedy=told["remedy"])
     return lead_to_end(s, S.FAILED, why)
+
+
+def _never_seen(s: Situation) -> Action:
+    """Try again: nothing was started, and that says nothing of capacity (D2)."""
+    if not _wait_is_over(s):
+        return _ask(s)
+    lost = sum(machine.launch_state == LaunchState.NEVER_SEEN for machine in s.machines)
+    if lost < LOST_LAUNCHES:
+        return Do(Effect.LAUNCH)
+    return lead_to_end(s, S.FAILED, faults.launch_unclear())
 
 
 def _booted_up(s: Situation, machine: Machine) -> Record:

@@ -10,12 +10,16 @@ from core.time import database_now
 from datasets.services import normalised_file
 from deployments import (
     base_models,
+    cards,
     checkpoints,
     clouds,
     earlier_adapters,
+    forecasts,
     machine_tokens,
+    model_catalogue,
 )
-from deployments.job_parts import parts_of
+from deployments.exports import hub
+from deployments.job_parts import EVAL_FILE, evaluation_of, parts_of
 from deployments.lifecycle import faults
 from deployments.lifecycle.agent_lost import note_agent_lost
 from deployments.lifecycle.lease import Lease
@@ -26,6 +30,7 @@ from deployments.remote import Remote, RemoteError, Result, connect
 from deployments.timing import Timing
 from deployments.training import commands
 from deployments.training.job_file import PAYLOAD_FILES, build_job, run_folder
+from secrets_vault.services import entry_for, open_secret
 
 
 def prepare(lease: Lease, machine: Machine | None) -> float:
@@ -97,9 +102,24 @@ def _bring_and_start(
             # Never in job.json, a command or the environment: those are seen by others (T16).
             token = machine_tokens.mint(machine).encode()
             remote.write(f"{run_folder(machine.name)}/token", token, mode=0o600)
+        _bring_hub_token(remote, machine)
         job = json.dumps(_job(machine, resumed), indent=2, sort_keys=True).encode()
         remote.write(f"{run_folder(machine.name)}/job.json", job, mode=0o600)
         return remote.run(commands.start_agent(machine.name), timeout_seconds=20)
+
+
+def _bring_hub_token(remote: Remote, machine: Machine) -> None:
+    """Bring the owner's token of the Hub for a base model that may ask for one (trap 8).
+
+    The machine deletes the file once the model is there; to a model that everybody may read no
+    token goes along.
+    """
+    job = machine.deployment.job
+    entry = entry_for(job.user, hub.PROVIDER)
+    if entry is None or not model_catalogue.may_be_gated(job.model_name):
+        return
+    token = open_secret(entry).encode()
+    remote.write(f"{run_folder(machine.name)}/hub_token", token, mode=0o600)
 
 
 def _bring_files(
@@ -113,6 +133,8 @@ def _bring_files(
     if resumed is not None and not _bring_checkpoint(remote, machine, resumed, deadline=deadline):
         return False
     if not _bring_adapter(remote, machine, deadline=deadline):
+        return False
+    if not bring_evaluation(remote, machine, deadline=deadline):
         return False
     if settings.APP_URL:
         return True
@@ -161,6 +183,20 @@ def bring_base_model(remote: Remote, machine: Machine, *, deadline: float) -> bo
     )
 
 
+def bring_evaluation(remote: Remote, machine: Machine, *, deadline: float) -> bool:
+    """Upload the data to measure with, where it is a file of its own; True when it is there.
+
+    It is small beside the training data, so it always comes this way.
+    """
+    evaluation = evaluation_of(machine.deployment.job)
+    return evaluation is None or remote.upload(
+        normalised_file(evaluation),
+        f"{run_folder(machine.name)}/{EVAL_FILE}",
+        sha256=evaluation.normalised_sha256,
+        deadline=deadline,
+    )
+
+
 def bring_dataset(remote: Remote, machine: Machine, *, deadline: float) -> bool:
     """Upload the dataset snapshot; True when all of it is there and its sha256 matches."""
     dataset = machine.deployment.job.dataset
@@ -188,10 +224,15 @@ def _job(machine: Machine, resumed: Checkpoint | None) -> dict[str, object]:
         silence_limit_seconds=timing.control_silence_limit_seconds,
         allow_cpu=settings.ALLOW_CPU_MACHINES,
         torch_index_url=settings.TORCH_INDEX_URL,
+        hub_endpoint=settings.HF_ENDPOINT,
         expected={
             "gpu_count": machine.gpu_count,
             "vram_gib": machine.vram_gib,
             "architecture": machine.architecture,
+            "peak_tflops": cards.peak_tflops_of(machine.instance_type),
         },
+        sharding=forecasts.sharding_of(
+            job.config, job.dataset, gpu_count=machine.gpu_count, vram_gib=machine.vram_gib
+        ),
         resume_from=checkpoints.name_of(resumed) if resumed is not None else "",
     )

@@ -31,6 +31,7 @@ class Situation:
     now: datetime
     timing: Timing
     card_due: bool = False
+    merged_home: bool = False
     checkpoint: Checkpoint | None = None
     median_step_seconds: float | None = None
     cloud_error: Mapping[str, Any] | None = None
@@ -47,6 +48,13 @@ class Situation:
         """What all machines have cost by now, those that nobody wanted included."""
         machines = sum((each.accrued_usd(self.now) for each in self.machines), Decimal(0))
         return sum((each.accrued_usd(self.now) for each in self.strays), machines)
+
+    @property
+    def merged_waits(self) -> bool:
+        """Whether the newest machine has made a merged model that is not home."""
+        made = self.run is not None and (self.run.exit or {}).get("merge") == "made"
+        left = self.machine is None or self.machine.merged_left
+        return made and not left and not self.merged_home
 
     @property
     def stray_bills(self) -> bool:

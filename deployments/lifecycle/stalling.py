@@ -14,6 +14,9 @@ def is_stalled(s: Situation, *, times: int = 1) -> bool:
     """Say whether no step has ended for ``times`` the time in which one should have."""
     if s.deployment.status != Status.TRAINING or s.run is None or s.run.exit is not None:
         return False
+    if s.run.phase == "merge":
+        # No step ends any more; the agent bounds it.
+        return False
     return s.run.stalled_seconds >= times * limit_seconds(s)
 
 

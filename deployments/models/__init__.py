@@ -5,6 +5,7 @@ from deployments.models.deployments import Deployment, Event, Machine
 from deployments.models.drafts import Draft
 from deployments.models.jobs import TrainingJob
 from deployments.models.limits import SpendingLimits, UserLimits
+from deployments.models.pushes import HubPush
 from deployments.models.recipes import TrainingConfig
 from deployments.models.runs import (
     Artifact,
@@ -26,6 +27,7 @@ __all__ = [
     "Deployment",
     "Draft",
     "Event",
+    "HubPush",
     "LogLine",
     "Machine",
     "MachineToken",

@@ -219,6 +219,8 @@ class Machine(models.Model):
     agent_started_at = models.DateTimeField(null=True, blank=True)
     # Set once when the machine proves bad: {code, message, remedy}; it is then ended, never kept.
     fault = models.JSONField(null=True, blank=True)
+    # Its merged model cannot be brought home, or is none.
+    merged_left = models.BooleanField(default=False)
 
     end_wanted_at = models.DateTimeField(null=True, blank=True)
     terminate_requested_at = models.DateTimeField(null=True, blank=True)

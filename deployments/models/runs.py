@@ -230,6 +230,7 @@ class Artifact(models.Model):
     """Something of the run that is home: on disk, read back, and matching its sha256 (I11).
 
     ``path`` is relative to the data folder; ``files`` lists name, size and sha256 of the parts.
+    A merged model is a folder, handed out as .tar; its ``sha256`` is that of its files' sums.
     ``card_due``: its model card is still to be written, at the end of the run, when all is paid.
     """
 

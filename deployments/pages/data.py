@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from datasets.findings import as_csv
 from datasets.models import Dataset
 from deployments import services as deployment_services
 from deployments.models import TrainingConfig
+from deployments.pages import data_columns
 from deployments.pages.answers import member, page
 from deployments.pages.forms import UploadForm
 from deployments.templatetags.wording import size
@@ -142,7 +144,7 @@ def kept_sample(user: User, kind: str) -> Dataset:
 def dataset(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
     """Show what was found in a file, and three rows of it."""
     found = _own(member(request), dataset_id)
-    kinds = finding_kinds(found)
+    kinds = finding_kinds(found.findings, found.finding_totals)
     tally = Counter(kind.word for kind in kinds)
     context = {
         "dataset": found,
@@ -151,6 +153,8 @@ def dataset(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
         "warnings": sum(kind.rows for kind in kinds if kind.word == WORDS["warning"]),
         "warning_kinds": tally[WORDS["warning"]],
         "previews": [turns(row) for row in services.preview(found)],
+        "columns": data_columns.columns_to_name(found),
+        "checked_percent": checked_percent(found),
     }
     return render(request, "deployments/dataset.html", context)
 
@@ -195,14 +199,15 @@ def forget_config(request: HttpRequest, config_id: UUID) -> HttpResponse:
     return redirect("deployments:dataset-delete", dataset_id)
 
 
-def finding_kinds(dataset: Dataset) -> list[FindingKind]:
-    """Return the findings by code, errors first, with how often each was found."""
+def finding_kinds(
+    findings: Iterable[dict[str, Any]], totals: Mapping[str, int]
+) -> list[FindingKind]:
+    """Return listed findings by code, errors first, with how often each was found."""
     by_code: dict[str, list[dict[str, Any]]] = {}
-    for finding in dataset.findings:
+    for finding in findings:
         by_code.setdefault(str(finding["code"]), []).append(finding)
     return [
-        _kind(code, found, rows=dataset.finding_totals.get(code, len(found)))
-        for code, found in by_code.items()
+        _kind(code, found, rows=totals.get(code, len(found))) for code, found in by_code.items()
     ]
 
 
@@ -220,6 +225,11 @@ def _kind(code: str, found: list[dict[str, Any]], *, rows: int) -> FindingKind:
         fix=first["fix"],
         excerpt=first.get("excerpt", ""),
     )
+
+
+def checked_percent(dataset: Dataset) -> float | None:
+    """Return how much of a file is read, in percent; None unless it is being checked."""
+    return None if dataset.checked_share is None else 100 * dataset.checked_share
 
 
 def turns(row: dict[str, Any]) -> list[Turn]:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from core.errors import SlipwayError
+from deployments.exports import hub
 from deployments.providers import PROVIDERS
 
 
@@ -54,12 +55,24 @@ class KeyForm(ReplacementForm):
     provider = forms.ChoiceField(label="Cloud", choices=cloud_choices)
 
 
+class HubTokenForm(ReplacementForm):
+    """A token of the Hugging Face Hub."""
+
+    provider = forms.CharField(initial=hub.PROVIDER, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="hub_%s", **kwargs)
+        self.fields["secret"].label = "Token"
+        self.fields["secret"].widget.attrs["placeholder"] = "hf_…"
+
+
 class UploadForm(PlainForm):
     """A file of training data, with the names of its columns where they are not the usual ones."""
 
     file = forms.FileField(
         label="File",
-        help_text="One JSON object a line (.jsonl): chat messages, or prompt and completion.",
+        help_text="JSON lines, a JSON array, CSV or Parquet, packed with gzip or not: "
+        "conversations, prompts with completions, preferences, or text.",
         error_messages={
             "required": "Choose a file.",
             "empty": "The file is empty. Choose one with rows.",

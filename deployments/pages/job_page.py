@@ -14,6 +14,7 @@ from core.errors import NotFoundError
 from core.lookups import get_owned
 from core.time import database_now
 from deployments import base_models, clouds, history, model_catalogue, overview
+from deployments.exports import pushes
 from deployments.models import Artifact, Deployment, LogLine, Machine, TrainingJob
 from deployments.models.deployments import Status
 from deployments.overview import DeploymentOverview, EventLine, MachineOverview
@@ -25,6 +26,7 @@ from deployments.pages.job import (
     expected,
     figures,
     health,
+    onward,
     phases,
     readings,
     remedies,
@@ -35,16 +37,13 @@ from deployments.pages.job.cost_by_phase import CostByPhase
 from deployments.pages.job.end_card import End, end_card
 from deployments.pages.job.figures import Figure
 from deployments.pages.job.health import Note
+from deployments.pages.job.push_lines import PushLine, push_lines
 from deployments.pages.job.remedies import Button
 from deployments.pages.job.still_works import still_works
 from deployments.pages.machine_facts import Freshness, MachineFacts
 from deployments.pages.problems import Alarm, Problem
 from deployments.pages.status_words import Pill
-from deployments.templatetags.wording import (
-    figure,
-    percent,
-    usd,
-)
+from deployments.templatetags.wording import figure, percent, usd
 
 LOG_TAIL = 8
 # More checkpoints than these no page shows.
@@ -124,8 +123,9 @@ class JobPage:
             self.model_label,
             f"{method}, LoRA rank {rank}" if rank else method,
             f"{self.job.dataset.name}, {self.job.dataset.rows:,} rows",
+            onward.begins(self.job, self.deployment),
         ]
-        return " · ".join(parts)
+        return " · ".join(part for part in parts if part)
 
     @cached_property
     def can_cancel(self) -> bool:
@@ -287,6 +287,21 @@ class JobPage:
         )
 
     @cached_property
+    def resumable(self) -> CheckpointLine | None:
+        """The checkpoint that a run that is over would go on from; None if none is home."""
+        return None if self.is_live else onward.newest_home(self.checkpoints)
+
+    @cached_property
+    def earlier_cost(self) -> Decimal:
+        """What the run had cost before it was resumed the last time."""
+        return onward.earlier_cost(self.job, self.deployment)
+
+    @cached_property
+    def samples(self) -> onward.Samples:
+        """The held-out prompts with what was answered."""
+        return onward.samples(self.job)
+
+    @cached_property
     def _epochs_a_step(self) -> float | None:
         progress = self.run.progress
         if progress is None or not progress.step or progress.epoch is None:
@@ -305,6 +320,16 @@ class JobPage:
             rows = rows.filter(pk__lt=event_id)
         names = {machine.machine_id: machine.name for machine in self.run.machines}
         return [overview.event_line(event, names) for event in rows[:EVENTS_A_PAGE]]
+
+    @cached_property
+    def pushes(self) -> tuple[PushLine, ...]:
+        """What was asked to be put on the Hub."""
+        return push_lines(pushes.of_job(self.job))
+
+    @cached_property
+    def is_pushing(self) -> bool:
+        """Whether any of them goes on."""
+        return any(not line.push.is_over for line in self.pushes)
 
     @cached_property
     def adapter(self) -> Artifact | None:

@@ -6,11 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from core.lookups import get_owned
-from deployments.handing_out import artifact_response, bundle_response
-from deployments.models import Artifact
+from deployments.handing_out import artifact_response, bundle_response, checkpoint_response
+from deployments.models import Artifact, Checkpoint
 from deployments.pages import job_page
 from deployments.pages.answers import member, page
-from deployments.pages.job import cost_by_phase, frame
+from deployments.pages.job import cost_by_phase, frame, pushing
 from deployments.pages.job.downloads import download
 
 
@@ -51,10 +51,29 @@ def checkpoints(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @page
 @require_safe
+def take_checkpoint(request: HttpRequest, job_id: UUID, checkpoint_id: UUID) -> HttpResponse:
+    """Hand out the adapter of a checkpoint that is home."""
+    mine = Checkpoint.objects.select_related("job").filter(job=job_id)
+    checkpoint = get_owned(mine, member(request), checkpoint_id, owner="job__user")
+    # The stubs' two kinds of answer share no base.
+    return checkpoint_response(request, checkpoint)  # type: ignore[return-value]
+
+
+@page
+@require_safe
+def samples(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Show the held-out prompts with the answers of base and tuned model."""
+    shown = job_page.find(member(request), job_id)
+    return frame.tab(request, shown, "samples", blocks=("samples",))
+
+
+@page
+@require_safe
 def files(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show what is home, and what else can be taken along."""
     shown = job_page.find(member(request), job_id)
-    return frame.tab(request, shown, "files", blocks=("files",))
+    blocks = ("files", "pushes")
+    return frame.tab(request, shown, "files", blocks=blocks, context=pushing.context(shown))
 
 
 @page

@@ -176,7 +176,17 @@ def _heartbeat(told: Mapping[str, Any], *, has_gpu: bool) -> list[tuple[str, str
     free = _number(told.get("disk_free_bytes"))
     if free is not None:
         found.append(("Disk", f"{size(int(free))} free"))
+    if (limit := _number(told.get("control_silence_limit_seconds"))) is not None:
+        found.append(("If this server falls silent", _dead_man(limit)))
     return found
+
+
+def _dead_man(limit_seconds: float) -> str:
+    """Say what the machine does by itself, and what it cannot do."""
+    return (
+        f"for {duration(limit_seconds)}, the machine saves and stops training. That does not end "
+        "its bill: python manage.py reap on a second host does"
+    )
 
 
 def _gpu(gpu: Mapping[str, Any]) -> list[tuple[str, str]]:

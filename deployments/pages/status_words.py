@@ -45,6 +45,7 @@ STEPS = {
     "download_model": "bringing the base model",
     "train": "training",
     "save": "saving the adapter",
+    "merge": "merging it into the base model",
 }
 
 

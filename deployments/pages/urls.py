@@ -2,7 +2,16 @@
 
 from django.urls import include, path
 
-from deployments.pages import account, confirm, data, machines, notifications, runs, vault
+from deployments.pages import (
+    account,
+    confirm,
+    data,
+    data_columns,
+    machines,
+    notifications,
+    runs,
+    vault,
+)
 from deployments.pages.help import views as help_pages
 from deployments.pages.wizard import data as wizard_data
 from deployments.pages.wizard import drafts_list, hardware, method, model, review, training
@@ -39,6 +48,7 @@ urlpatterns = [
     path("datasets/sample/", data.take_sample, name="dataset-sample"),
     path("datasets/<uuid:dataset_id>/", data.dataset, name="dataset"),
     path("datasets/<uuid:dataset_id>/findings.csv", data.findings_csv, name="findings-csv"),
+    path("datasets/<uuid:dataset_id>/columns/", data_columns.name_columns, name="dataset-columns"),
     path("datasets/<uuid:dataset_id>/delete/", data.delete, name="dataset-delete"),
     path("settings/<uuid:config_id>/forget/", data.forget_config, name="forget-config"),
     path("settings/", account.settings, name="settings"),

@@ -13,10 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core import confirmation
 from core.errors import ConflictError, InvalidInputError, NotFoundError, ProviderError
 from core.lookups import get_owned
+from deployments.exports import hub
 from deployments.models import Draft
 from deployments.pages.answers import member, page
 from deployments.pages.confirm import ask, confirmed
-from deployments.pages.forms import KeyForm, ReplacementForm
+from deployments.pages.forms import HubTokenForm, KeyForm, ReplacementForm
 from deployments.providers import PROVIDERS
 from deployments.providers.base import ProviderAuthError
 from secrets_vault import services
@@ -35,12 +36,13 @@ def vault(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("secret")
 @require_POST
 def add(request: HttpRequest) -> HttpResponse:
-    """Ask the cloud about the key and keep it, unless the cloud refuses it."""
+    """Ask its provider about the key and keep it, unless it is refused."""
     if not confirmation.is_fresh(request):
         messages.warning(request, "Your password was needed first. Now paste the key again.")
         return ask(reverse("deployments:vault"))
     user = member(request)
-    form = KeyForm(request.POST)
+    is_of_hub = request.POST.get("provider") == hub.PROVIDER
+    form: KeyForm | HubTokenForm = (HubTokenForm if is_of_hub else KeyForm)(request.POST)
     if not form.is_valid():
         return _show(request, user, form)
     try:
@@ -143,9 +145,14 @@ def _own(user: User, entry_id: UUID) -> VaultEntry:
     return get_owned(VaultEntry.objects.active().defer("api_key_encrypted"), user, entry_id)
 
 
-def _show(request: HttpRequest, user: User, form: KeyForm) -> HttpResponse:
+def _show(request: HttpRequest, user: User, form: KeyForm | HubTokenForm) -> HttpResponse:
     entries = VaultEntry.objects.active().defer("api_key_encrypted").filter(user=user)
     lines = [(entry, label_of(entry)) for entry in entries]
-    has_all = {entry.provider for entry, _ in lines} >= set(PROVIDERS)
-    context = {"form": None if has_all and not form.errors else form, "lines": lines}
+    have = {entry.provider for entry, _ in lines}
+    cloud, token = (KeyForm(), form) if isinstance(form, HubTokenForm) else (form, HubTokenForm())
+    context = {
+        "form": None if have >= set(PROVIDERS) and not cloud.errors else cloud,
+        "hub_form": None if hub.PROVIDER in have and not token.errors else token,
+        "lines": lines,
+    }
     return render(request, "deployments/vault.html", context)

@@ -33,7 +33,9 @@ def build_job(
     expected: Mapping[str, object],
     job_url: str = "",
     resume_from: str = "",
+    sharding: str = "",
     torch_index_url: str = "",
+    hub_endpoint: str = "",
     limits: Mapping[str, object] | None = None,
     issued_at: float | None = None,
 ) -> dict[str, object]:
@@ -41,11 +43,13 @@ def build_job(
 
     ``job_url`` is the job's address for its machine (API.md section 5); empty: the machine cannot
     reach us. The token for it lies in the file ``token``, never here. ``resume_from`` names the
-    checkpoint below ``output`` to go on from; empty: from the start. ``torch_index_url`` is an
+    checkpoint below ``output`` to go on from; empty: from the start. ``sharding`` "fsdp2" spreads
+    the base model over the machine's cards; empty: each holds all of it. ``torch_index_url`` is an
     index with torch builds for older drivers; without one such a machine must bring its own
-    torch. After ``silence_limit_seconds`` without a sign of us the agent stops the run and saves;
-    0 is never. ``limits`` replaces some of the agent's own (``LIMITS`` in payload/agent_run.py).
-    ``issued_at`` (Unix seconds, now by default) shows whether clocks agree.
+    torch. ``hub_endpoint`` is another Hub than the public one. After ``silence_limit_seconds``
+    without a sign of us the agent stops the run and saves; 0 is never. ``limits`` replaces some of
+    the agent's own (``LIMITS`` in payload/agent_run.py). ``issued_at`` (Unix seconds, now by
+    default) shows whether clocks agree.
     """
     return {
         "run_id": run_id,
@@ -60,6 +64,8 @@ def build_job(
         "expected": dict(expected),
         "job_url": job_url,
         "resume_from": resume_from,
+        "sharding": sharding,
         "torch_index_url": torch_index_url,
+        "hub_endpoint": hub_endpoint,
         "limits": dict(limits or {}),
     }

@@ -22,6 +22,9 @@ def main() -> None:
     from deployments import tasks  # noqa: F401
 
     idle_kib = _kib("VmRSS")
+    # Like the other's imports, not part of the time; its memory is part of ours.
+    from pyarrow import compute  # noqa: F401
+
     digest = hashlib.sha256()
     with Path(sys.argv[1]).open("rb") as file, tempfile.TemporaryFile() as rows:
 
@@ -29,14 +32,15 @@ def main() -> None:
             digest.update(content)
             rows.write(content)
 
-        begun = time.perf_counter()
+        begun, begun_cpu = time.perf_counter(), time.process_time()
         outcome = validation.check(file, mapping=None, write=write)
         rows.flush()
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
     told = {
         "rows": outcome.rows,
         "findings": outcome.findings.totals,
         "seconds": seconds,
+        "cpu_seconds": cpu,
         "peak_mb": (_kib("VmHWM") - idle_kib) / 1024,
     }
     print(json.dumps(told))

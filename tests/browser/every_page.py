@@ -56,6 +56,8 @@ class Afternoon:
             scenes.failed(user, dataset=data),
             scenes.cancelled(user, dataset=data),
         ]
+        scenes.sampled(live)
+        home = builders.make_checkpoint_at_home(runs[-1].machines.get(), step=32)
         foreign = {
             "instance_id": "f1",
             "name": "jupyter-nina",
@@ -101,6 +103,7 @@ class Afternoon:
             "draft_id": [str(draft.pk) for draft in drafts],
             "entry_id": [str(live.vault_entry_id)],
             "artifact_id": [str(artifact.pk) for run in runs for artifact in run.artifacts.all()],
+            "checkpoint_id": [str(home.pk)],
             "config_id": [str(config.pk)],
             "token_id": [str(token.pk)],
             "webhook_id": [str(webhook.pk)],

@@ -144,11 +144,15 @@ def situation_of(random: Random) -> Situation:
         a_deployment(random, status),
         *machines,
         run=a_run(random) if machines else None,
-        adapter_home=random.random() < 0.2,
+        adapter_home=random.random() < (0.5 if status == S.COLLECTING else 0.2),
         strays=(some.a_stray(),) if random.random() < 0.05 else (),
     )
+    if made.run is not None and made.run.exit is not None:
+        made.run.exit["merge"] = random.choice(["", "made", "made", "left"])
     return replace(
         made,
+        card_due=random.random() < 0.3,
+        merged_home=made.adapter_home and random.random() < 0.2,
         cloud_error=_maybe(random, lambda: {**ERROR, "code": "E_AUTH"}, share=0.1),
         owner_may_run=random.random() < 0.97,
     )

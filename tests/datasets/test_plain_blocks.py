@@ -66,7 +66,9 @@ def outcome(content: bytes, *, many_at_once_from: int) -> tuple[Any, ...]:
         write=written.append,
         many_at_once_from=many_at_once_from,
     )
-    rows = [json.loads(line) for line in b"".join(written).splitlines()]
+    assert not (found.is_as_uploaded and written)
+    kept = content if found.is_as_uploaded else b"".join(written)
+    rows = [json.loads(line) for line in kept.splitlines()]
     return found.findings.listed(), found.findings.totals, found.format, found.lengths, rows
 
 

@@ -124,14 +124,6 @@ class TestCreating:
         assert not Dataset.objects.exists()
         assert list((data_folder / "datasets").iterdir()) == []
 
-    def test_a_check_repeated_by_a_worker_comes_to_the_same_end(self) -> None:
-        dataset = make_dataset()
-        before = Dataset.objects.values().get()
-
-        services.check_dataset(Dataset.objects.get(pk=dataset.pk))
-
-        assert Dataset.objects.values().get() == before
-
     def test_i19_an_upload_leaves_an_audit_row(self) -> None:
         dataset = make_dataset()
 

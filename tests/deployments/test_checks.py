@@ -17,6 +17,7 @@ SANDBOX = "http://127.0.0.1:9400/api/v1"
 def every() -> list[CheckMessage]:
     return [
         *checks.check_app_url(None),
+        *checks.check_hub(None),
         *checks.check_clouds(None),
         *checks.check_login_key(None),
         *checks.check_timing(None),
@@ -50,6 +51,16 @@ def test_T25_a_loopback_app_url_goes_with_the_practice_cloud_alone(
     assert "APP_URL" in finding.msg
     assert finding.hint
     assert every() == []
+
+
+def test_T7_tokens_of_the_hub_go_over_https_or_to_this_host(settings: Settings) -> None:
+    for sound in ("https://hub.example.org", "http://127.0.0.1:9400", ""):
+        settings.HF_ENDPOINT = sound
+        assert every() == []
+
+    settings.HF_ENDPOINT = "http://hub.example.org"
+
+    assert ids() == ["deployments.E003"]
 
 
 def test_T25_an_app_url_elsewhere_must_be_https(settings: Settings) -> None:

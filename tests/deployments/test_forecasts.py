@@ -166,11 +166,29 @@ def test_a_smaller_batch_keeps_the_size_of_a_step(dataset: Dataset) -> None:
     assert sizes == [16]
 
 
-def test_a_machine_with_two_gpus_cannot_run_it(dataset: Dataset) -> None:
-    found = forecast(dataset, make_offer(gpu_count=2))
+def test_two_gpus_are_faster_and_tight_at_best_for_nobody_has_tried_them(dataset: Dataset) -> None:
+    one, two = (forecast(dataset, make_offer(gpu_count=count)) for count in (1, 2))
 
-    assert found.verdict == "cannot_run"
-    assert found.reasons[0].startswith("2 GPUs")
+    assert two.verdict == "tight"
+    assert two.reasons[0].startswith("2 GPUs at once: tried with processes on a CPU alone")
+    assert one.seconds is not None
+    assert two.seconds is not None
+    assert two.seconds.high < one.seconds.high
+
+
+def test_a_model_too_large_for_one_card_is_spread_over_several_untried(dataset: Dataset) -> None:
+    big = {"base_model": "meta-llama/Llama-3.3-70B-Instruct"}
+    one, eight = (
+        forecast(dataset, make_offer("gpu_1x_h100_pcie", gpu_count=count), **big)
+        for count in (1, 8)
+    )
+
+    assert one.verdict == "does_not_fit"
+    assert eight.verdict == "tight"
+    assert eight.reasons[0] == "The weights spread over 8 GPUs (FSDP2): untried"
+    assert eight.need is not None
+    assert one.need is not None
+    assert eight.need.weights * 8 == pytest.approx(one.need.weights, rel=1e-6)
 
 
 @pytest.mark.parametrize(

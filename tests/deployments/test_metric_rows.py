@@ -228,6 +228,15 @@ def test_heartbeats_tell_the_fullest_gpu_and_how_busy_all_are_at_the_step_of_the
     )
 
     told = {(m.name, m.step): m.value for m in Metric.objects.all()}
+    each = {name: told.pop(name) for name in list(told) if name[0].startswith("system/")}
+    assert each == {
+        ("system/gpu_0_memory_used_gib", 0): 0.5,
+        ("system/gpu_0_utilization_percent", 0): 0.0,
+        ("system/gpu_0_memory_used_gib", 7): 13.0,
+        ("system/gpu_0_utilization_percent", 7): 90.0,
+        ("system/gpu_1_memory_used_gib", 7): 12_000 / 1024,
+        ("system/gpu_1_utilization_percent", 7): 70.0,
+    }
     assert told == {
         (GPU_MEMORY, 0): 0.5,
         (GPU_USE, 0): 0.0,

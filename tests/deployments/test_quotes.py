@@ -126,7 +126,6 @@ def test_R2_a_type_that_is_sold_out_may_be_waited_for_at_its_price() -> None:
     ("asked", "param", "named"),
     [
         ({"instance_type": "gb300"}, "instance_type", "a10, a100, h100"),
-        ({"instance_type": "8x_h100"}, "instance_type", "one GPU"),
         ({"region": "moon"}, "region", "east, west"),
         ({"max_hourly_price_usd": Decimal("0.10")}, "max_hourly_price", "a10 at 0.75"),
     ],
@@ -139,6 +138,11 @@ def test_F5_what_nothing_matches_is_refused_by_name_with_what_there_is(
 
     assert refusal.value.param == param
     assert named in refusal.value.remedy
+
+
+def test_a_machine_with_many_gpus_is_taken_by_its_name_alone() -> None:
+    assert choose(instance_type="8x_h100").offer == EIGHT_H100
+    assert EIGHT_H100 not in allowed()
 
 
 def test_a_cloud_without_any_single_gpu_machine_is_no_capacity() -> None:

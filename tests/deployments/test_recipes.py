@@ -45,7 +45,7 @@ def test_a_frozen_recipe_has_every_setting_filled_in() -> None:
     assert recipe["hyperparameters"].keys() == HYPERPARAMETERS.keys() - {"beta"}
     assert recipe["hyperparameters"]["lora_r"] == 32
     assert recipe["hyperparameters"]["learning_rate"] == 2e-4
-    assert recipe["eval"] == {"share": 0.2, "steps": None, "samples": 3}
+    assert recipe["eval"] == {"share": 0.2, "steps": None, "samples": 3, "dataset_id": None}
 
 
 def test_every_default_is_within_its_own_limits() -> None:

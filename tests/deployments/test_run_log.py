@@ -159,6 +159,7 @@ class TestIngest:
             "outcome": "failed",
             "exit_code": 3,
             "has_adapter": True,
+            "merge": "",
             "error_code": "E_OOM",
         }
 

@@ -18,7 +18,7 @@ from core.errors import (
 from core.models import AuditEntry
 from datasets.models import Dataset
 from datasets.services import delete_dataset
-from deployments import services
+from deployments import accepting, services
 from deployments.models import CloudSnapshot, Deployment, Event, TrainingConfig, TrainingJob
 from deployments.models.deployments import TERMINAL, Desired, Status
 from deployments.providers.base import ProviderAuthError, ProviderUnavailableError
@@ -207,7 +207,7 @@ def test_F55_a_key_that_is_deleted_while_we_ask_the_cloud_is_not_used(
     def deleted_meanwhile(*args: Any, **kwargs: Any) -> None:
         delete_entry(entry, actor=world.user)
 
-    monkeypatch.setattr(services, "check_budget", deleted_meanwhile)
+    monkeypatch.setattr(accepting, "check_budget", deleted_meanwhile)
 
     refusal(ask, ConflictError)
 
@@ -219,7 +219,7 @@ def test_F7_data_that_is_deleted_while_we_ask_the_cloud_is_not_trained_on(
         TrainingConfig.objects.filter(pk=config.pk).delete()
         delete_dataset(config.dataset, actor=world.user)
 
-    monkeypatch.setattr(services, "check_budget", deleted_meanwhile)
+    monkeypatch.setattr(accepting, "check_budget", deleted_meanwhile)
 
     refusal(ask, ConflictError)
 

@@ -120,3 +120,14 @@ def train_checks() -> Any:
 @pytest.mark.parametrize("limit", [1, 100, 10_000])
 def test_a_mean_is_at_least_one_token(limit: int) -> None:
     assert RowLengths(0, 0.0).mean_within(limit) == 1.0
+
+
+@pytest.mark.parametrize("rows", [2, 12, 137])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+def test_rows_held_out_are_those_that_the_machine_would_choose(rows: int, share: float) -> None:
+    made = recipe({"share": share}, seed=7)
+    numbered = [{"number": number} for number in range(rows)]
+
+    _, held_out = importlib.import_module("train_checks").split_rows(numbered, share=share, seed=7)
+
+    assert workload.rows_held_out(rows, made) == [row["number"] for row in held_out]

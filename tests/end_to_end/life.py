@@ -61,8 +61,10 @@ class Life:
         self,
         *,
         base_model: str = "local:slipway-sample",
+        method: str = "sft",
         hyperparameters: dict[str, Any] | None = None,
         evaluation: dict[str, Any] | None = None,
+        export: dict[str, Any] | None = None,
         **request: Any,
     ) -> Deployment:
         """Accept a deployment as the API would, on the cheapest machine unless told otherwise."""
@@ -71,9 +73,11 @@ class Life:
             ConfigInput(
                 name="sums",
                 base_model=base_model,
+                method=method,
                 dataset_id=str(self.dataset.pk),
                 hyperparameters=hyperparameters,
                 eval=evaluation,
+                export=export,
             ),
         )
         asked = DeployRequest(

@@ -55,7 +55,7 @@ OF_THE_ACCOUNT: tuple[Template, ...] = (
     ("terminate", "drop_before_commit", {}),
     ("terminate", "drop_after_commit", {}),
 )
-# Those that cost a life its machine, or may. One of them is survived on a second machine.
+# Those that cost a life its machine, or may: it goes on upon a second one.
 COST_A_MACHINE = frozenset(
     {
         "boot_never_ends",
@@ -64,14 +64,11 @@ COST_A_MACHINE = frozenset(
         "preempted",
         "vanish",
         "ssh_refused",
-        "host_key_ignored",
         "no_stand_in",
-        "disk_full",
         "install_fails",
         "reboot",
         "ssh_hang",
         "ssh_auth_refused",
-        "ssh_wrong_host_key",
         "two_ids",
     }
 )

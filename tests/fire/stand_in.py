@@ -32,7 +32,7 @@ from payload_events import tell
 
 job = json.loads(Path("job.json").read_text())
 given = job["recipe"]["hyperparameters"]
-attempt = job["run_id"].partition("-a")[2].partition("-")[0]
+attempt = job["run_id"].split("-")[2].removeprefix("a")
 chance = random.Random("%s of %s" % (attempt, given["seed"]))
 shares, pause, adapter_bytes = json.loads(Path({shares!r}).read_text())
 hold = Path({shares!r}).with_name("hold-%s" % given["seed"])

@@ -21,6 +21,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / "data" / "dataset.jsonl"
+# What it is measured with, where that is a file of its own.
+EVAL_DATA = HERE / "data" / "eval.jsonl"
 # What a log has to say beside its lines.
 SHOWN = ("train/loss", "eval/loss")
 
@@ -62,6 +64,8 @@ def check_data(job: Mapping[str, Any]) -> None:
             digest.update(chunk)
     if digest.hexdigest() != wanted:
         raise MissingError(f"{DATA} is not the data of this run: its sha256 is not {wanted}.")
+    if job["dataset"].get("eval_file") and not EVAL_DATA.is_file():
+        raise MissingError(f"The data it was measured with is missing: put it at {EVAL_DATA}.")
 
 
 def fresh_folder() -> Path:
@@ -82,7 +86,8 @@ def prepare(work: Path, job: dict[str, Any]) -> None:
     for path in (HERE / "payload").iterdir():
         shutil.copy2(path, work / path.name)
     (work / "data").mkdir()
-    (work / "data" / DATA.name).symlink_to(DATA)
+    for path in DATA.parent.iterdir():
+        (work / "data" / path.name).symlink_to(path)
     if (HERE / "start_adapter").is_dir():
         shutil.copytree(HERE / "start_adapter", work / "start_adapter")
     model = os.environ.get("SLIPWAY_MODEL_PATH", "")

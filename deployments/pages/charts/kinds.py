@@ -70,8 +70,13 @@ GRADIENT_NORM = Kind("gradient-norm", "Gradient norm", "train/grad_norm", _two_d
 MEMORY = Kind("gpu-memory", "GPU memory", GPU_MEMORY, _gigabytes, unit="GB")
 USE = Kind("gpu-use", "GPU use", GPU_USE, _percent, scales.percent_words, unit="%")
 COST = Kind("cost", "Cost", "", _dollars, scales.money_words, unit="USD")
+# How much further from rejected answers than from chosen ones, and how often: of pairs alone.
+MARGIN = Kind("reward-margin", "Reward margin", "train/rewards/margins", figure, from_zero=False)
+ACCURACY = Kind("reward-accuracy", "Reward accuracy", "train/rewards/accuracies", _two_decimals)
 
-KINDS = (LOSS, SPEED, LEARNING_RATE, GRADIENT_NORM, MEMORY, USE, COST)
+KINDS = (LOSS, MARGIN, ACCURACY, SPEED, LEARNING_RATE, GRADIENT_NORM, MEMORY, USE, COST)
+# Not shown for a run that does not tell them.
+OF_PAIRS = (MARGIN, ACCURACY)
 BY_NAME = {kind.name: kind for kind in KINDS}
 # Those under the loss on the overview.
 SMALL = (SPEED, LEARNING_RATE, GRADIENT_NORM, MEMORY)

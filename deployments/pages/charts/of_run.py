@@ -72,10 +72,16 @@ class RunCharts:
 
     @cached_property
     def all(self) -> tuple[Panel, ...]:
-        """Every chart: the loss alone, the others two abreast."""
+        """Every chart: the loss alone, the others two abreast; rewards where pairs are learnt."""
         loss = self._panel(kinds.LOSS, drawing.ALONE, drawing.PHONE)
         half = (drawing.HALF, drawing.PHONE_SMALL)
-        return (loss, *(self._panel(k, *half) for k in kinds.KINDS if k is not kinds.LOSS))
+        others = (
+            kind
+            for kind in kinds.KINDS
+            if kind is not kinds.LOSS
+            and (kind not in kinds.OF_PAIRS or self.measured.of(kind.metric))
+        )
+        return (loss, *(self._panel(kind, *half) for kind in others))
 
     def _panel(self, kind: Kind, *sizes: drawing.Size) -> Panel:
         return panel(

@@ -136,6 +136,31 @@ STORED = (
         "Ask the operator to put the file back from a backup of the data folder.",
     ),
     Entry(
+        "E_HUB_TOKEN",
+        "The Hub does not take your token",
+        "A push to the Hugging Face Hub was refused at once: the token is wrong, was revoked, or "
+        "is no longer in the vault.",
+        "Nothing new; what the run cost stays what it was.",
+        "It keeps everything at home and sends nothing more.",
+        "Put a token that may write into the vault, then push again.",
+    ),
+    Entry(
+        "E_HUB_REFUSED",
+        "The Hub refused the push",
+        "The Hub answered that this may not be done; its own words are beside the push.",
+        "Nothing new; what the run cost stays what it was.",
+        "It keeps everything at home. What was sent already stays on the Hub.",
+        "Choose a repository that your token may write to, or a token that may, then push again.",
+    ),
+    Entry(
+        "E_HUB_UNREACHABLE",
+        "The Hub did not answer well",
+        "A push met a network error or a fault of the Hub.",
+        "Nothing new; what the run cost stays what it was.",
+        "It tries five times, with longer and longer pauses; only what is missing is sent.",
+        "Wait, or push again later.",
+    ),
+    Entry(
         "E_DOWNLOAD_TOKEN",
         "The download address is not valid",
         "It is wrong, was used for something else, expired after two hours, or was revoked. "

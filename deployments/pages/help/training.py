@@ -218,7 +218,8 @@ PREPARING = (
         "The model does not exist under that name, or one must accept its terms first.",
         UNTIL_GONE,
         ENDS_AND_KEEPS,
-        "Check the name, or choose a model that needs no consent.",
+        "Check the name. Accept the model's terms on its page and put a Hugging Face token of that "
+        "account into the vault, or choose a model that needs no consent.",
     ),
     Entry(
         "E_HF_UNREACHABLE",

@@ -28,6 +28,7 @@ class CheckpointLine:
     evaluation loss of those that have one.
     """
 
+    checkpoint_id: UUID
     step: int
     machine: str
     epoch: float | None
@@ -39,6 +40,15 @@ class CheckpointLine:
     home_at: datetime | None
     artifact: Artifact | None
     is_best: bool
+    # Whether all of it is home, so that a run can go on from it.
+    is_whole_home: bool = False
+
+    @property
+    def adapter_id(self) -> UUID | None:
+        """What a new run can start from; None where its weights are not home."""
+        if self.artifact is not None:
+            return self.artifact.pk
+        return self.checkpoint_id if self.is_whole_home else None
 
 
 def checkpoint_lines(
@@ -67,6 +77,7 @@ def checkpoint_lines(
         artifact = next((home[d] for d in _weights(each.files) if d in home), None)
         lines.append(
             CheckpointLine(
+                checkpoint_id=each.pk,
                 step=each.step,
                 machine=each.machine.name,
                 epoch=None if epochs_a_step is None else each.step * epochs_a_step,
@@ -78,6 +89,7 @@ def checkpoint_lines(
                 home_at=artifact.saved_at if artifact is not None else each.home_at,
                 artifact=artifact,
                 is_best=each.step == best,
+                is_whole_home=each.home_at is not None,
             )
         )
     return lines

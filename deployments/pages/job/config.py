@@ -75,6 +75,7 @@ def groups(shown: JobPage) -> tuple[Group, ...]:
         ),
         Group("Hyperparameters", _settings(recipes.HYPERPARAMETERS, recipe, "hyperparameters")),
         Group("Evaluation", _settings(recipes.EVAL, recipe, "eval")),
+        Group("What comes home", _settings(recipes.EXPORT, recipe, "export")),
         Group("Machine and limits", tuple(_asked(shown))),
         Group("As the machine told", tuple(_told(shown.environment))),
     )

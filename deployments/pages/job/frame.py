@@ -22,12 +22,14 @@ BLOCKS = {
     "loss": ("deployments/_loss.html", 5),
     "small": ("deployments/_small_charts.html", 5),
     "charts": ("deployments/job/_charts.html", 5),
+    "samples": ("deployments/job/_samples.html", 5),
     "side": ("deployments/job/_side.html", 3),
     "below": ("deployments/job/_below.html", 5),
     "machines": ("deployments/job/_machines.html", 5),
     "events": ("deployments/job/_events.html", 5),
     "checkpoints": ("deployments/job/_checkpoints.html", 5),
     "files": ("deployments/job/_files.html", 10),
+    "pushes": ("deployments/job/_pushes.html", 3),
     "cost": ("deployments/job/_cost.html", 5),
 }
 FRAME = ("state", "figures", "tabs")
@@ -91,7 +93,7 @@ def block(request: HttpRequest, shown: JobPage, name: str, *, on: str) -> Block:
         template,
         context,
         url=f"{url}?{urlencode(query)}" if query else url,
-        is_live=shown.is_live or shown.run.bills,
+        is_live=shown.is_pushing if name == "pushes" else shown.is_live or shown.run.bills,
         every_seconds=every_seconds,
     )
 

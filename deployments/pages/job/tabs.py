@@ -6,7 +6,15 @@ from typing import Any
 from django.db.models import QuerySet
 from django.urls import NoReverseMatch, reverse
 
-from deployments.models import Artifact, Checkpoint, Deployment, Event, LogLine, TrainingJob
+from deployments.models import (
+    Artifact,
+    Checkpoint,
+    Deployment,
+    Event,
+    LogLine,
+    Sample,
+    TrainingJob,
+)
 
 # Counting further costs more than it tells: a run may have a million lines.
 COUNTED_TO = 10_000
@@ -14,6 +22,7 @@ COUNTED_TO = 10_000
 TABS = (
     ("overview", "Overview", "job"),
     ("charts", "Charts", "job-charts"),
+    ("samples", "Samples", "job-samples"),
     ("logs", "Logs", "job-logs"),
     ("events", "Events", "job-events"),
     ("checkpoints", "Checkpoints", "job-checkpoints"),
@@ -38,8 +47,9 @@ class Tab:
 
 
 def tabs(job: TrainingJob, deployment: Deployment, *, current: str) -> tuple[Tab, ...]:
-    """Return the tabs of a run in their order; four queries."""
+    """Return the tabs of a run in their order; five queries."""
     counts = {
+        "samples": counted(Sample.objects.filter(job=job)),
         "logs": counted(LogLine.objects.filter(job=job)),
         "events": counted(Event.objects.filter(deployment=deployment)),
         "checkpoints": counted(Checkpoint.objects.filter(job=job)),

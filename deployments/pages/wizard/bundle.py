@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from deployments import base_models, drafts
+from deployments import base_models, cards, drafts
 from deployments.forecasts import OfferForecast
 from deployments.job_parts import data_of
 from deployments.models import Draft
 from deployments.training.job_file import PAYLOAD_FILES, build_job
+from deployments.training_data import evaluation_of
 
 JOB = "job.json"
 # What people look at first, and what each is for.
@@ -74,13 +75,16 @@ def job_of(draft: Draft, forecast: OfferForecast | None) -> dict[str, object]:
             "gpu_count": offer.gpu_count,
             "vram_gib": offer.vram_gib,
             "architecture": offer.architecture,
+            "peak_tflops": cards.peak_tflops_of(offer.instance_type),
         }
     return build_job(
         run_id=AT_LAUNCH,
         issued_at=0.0,
         recipe=recipe,
         base_model=base_models.for_job(recipe["base_model"], revision=recipe["revision"]),
-        dataset={} if dataset is None else data_of(dataset),
+        dataset={}
+        if dataset is None
+        else data_of(dataset, recipe, evaluation=evaluation_of(draft.user, recipe["eval"])),
         deadline_seconds=float(draft.values.get("max_hours") or 0) * 3600,
         heartbeat_seconds=settings.TIMING.heartbeat_seconds,
         silence_limit_seconds=settings.TIMING.control_silence_limit_seconds,

@@ -1,5 +1,6 @@
 """Step 1: what the model should learn from, what is wrong with it, and what is held out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,34 +19,66 @@ from core.lookups import get_owned
 from datasets import services
 from datasets.lengths import RowLengths
 from datasets.models import Dataset
-from deployments import drafts, workload
+from deployments import drafts, recipes, workload
 from deployments.models import Draft
 from deployments.pages import data as data_pages
-from deployments.pages import length_picture
+from deployments.pages import data_columns, length_picture
 from deployments.pages.answers import page
-from deployments.pages.data import TONES, WORDS, FindingKind
+from deployments.pages.data import WORDS, FindingKind
 from deployments.pages.forms import PlainForm, UploadForm
 from deployments.pages.length_picture import LengthPicture
 from deployments.pages.wizard import frame, summary
-from deployments.templatetags.wording import count, counted, plain
+from deployments.templatetags.wording import counted, plain
 
 STEP = "data"
 SHARES = (0.05, 0.1, 0.0)
 # Which findings are shown, by the word in the address; the usual one comes first.
 SHOWN = {"all": "All", "error": "Errors", "warning": "Warnings", "info": "Notes"}
-OVER_MAX_LENGTH = "over_max_length"
 CHOOSE = "choose"
+OWN_FILE = "file"
 
 
 class DataForm(PlainForm):
     """The tick for the warnings, and how much is held out."""
 
     seen = forms.BooleanField(required=False, label="I have seen the warnings and want to go on")
-    share = forms.FloatField(required=False, min_value=0, max_value=0.5)
+    share = forms.CharField(required=False, max_length=20)
+    evaluation = forms.CharField(required=False, max_length=40)
 
-    def __init__(self, *args: Any, needs_tick: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, needs_tick: bool, others: Iterable[Dataset] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.needs_tick = needs_tick
+        self._others = {str(other.pk) for other in others}
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What is evaluated with, as a recipe has it; empty where nothing was chosen."""
+        share = self.cleaned_data["share"]
+        if share == OWN_FILE:
+            return {"dataset_id": self.cleaned_data["evaluation"]}
+        return {} if not share else {"share": float(share), "dataset_id": None}
+
+    def clean_share(self) -> str:
+        """A share of the rows, or data of its own."""
+        share = str(self.cleaned_data["share"])
+        if share in ("", OWN_FILE):
+            return share
+        try:
+            fine = 0 <= float(share) <= recipes.MOST_HELD_OUT
+        except ValueError:
+            fine = False
+        if not fine:
+            raise forms.ValidationError("Choose how much is held out.")
+        return share
+
+    def clean(self) -> dict[str, Any]:
+        """Data of its own must be named, and be data that measures the same."""
+        given = super().clean() or {}
+        if given.get("share") == OWN_FILE and given.get("evaluation") not in self._others:
+            self.add_error("evaluation", "Choose the file to measure with.")
+        return given
 
     def clean_seen(self) -> bool:
         """Warnings want one tick before the next step."""
@@ -62,6 +95,7 @@ class Figures:
     lengths: RowLengths | None
     picture: LengthPicture | None
     kinds: tuple[FindingKind, ...]
+    is_exact: bool
 
     @property
     def errors(self) -> int:
@@ -114,14 +148,15 @@ def step(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     needs_tick = figures is not None and figures.warnings > 0
     if request.method != "POST":
         seen = needs_tick and not drafts.warnings_to_see(draft) and _has_seen(draft, figures)
-        form = DataForm(initial={"seen": seen}, needs_tick=needs_tick)
+        form = DataForm(
+            initial={"seen": seen, "evaluation": evaluation_id(draft)}, needs_tick=needs_tick
+        )
         return _show(request, draft, figures, form)
-    form = DataForm(request.POST, needs_tick=needs_tick)
+    form = DataForm(request.POST, needs_tick=needs_tick, others=others_to_measure_with(draft))
     if figures is None or not _usable(draft) or not form.is_valid():
         return _show(request, draft, figures, form)
-    share = form.cleaned_data["share"]
     values: dict[str, Any] = {
-        "eval": {"share": summary.share_of(draft) if share is None else share},
+        "eval": form.measured or {"share": summary.share_of(draft)},
         "warnings_seen": _codes(figures),
     }
     return frame.moved_on(request, drafts.change(draft, values), STEP)
@@ -162,9 +197,10 @@ def drop_repeats(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     draft = frame.own_draft(request, draft_id)
     if draft.dataset is None:
         return frame.redirected(draft, STEP)
-    dataset = services.without_repeats(draft.dataset)
-    gone = counted(draft.dataset.rows - dataset.rows, "row")
-    messages.success(request, f"{gone} removed. {draft.dataset.name} itself stays as it is.")
+    dataset, repeats = services.without_repeats(draft.dataset)
+    messages.success(
+        request, f"{counted(repeats, 'row')} removed. {draft.dataset.name} itself stays as it is."
+    )
     return _taken(draft, dataset)
 
 
@@ -178,24 +214,47 @@ def figures_of(draft: Draft) -> Figures | None:
     dataset = draft.dataset
     if dataset is None or dataset.deleted_at is not None:
         return None
-    lengths = services.row_lengths(dataset)
+    kinds = data_pages.finding_kinds(dataset.findings, dataset.finding_totals)
+    lengths, is_exact = None, False
+    fit = drafts.fit_of(draft)
+    if fit is not None:
+        kinds += data_pages.finding_kinds(fit.findings.listed(), fit.findings.totals)
+        if fit.counts is not None:
+            lengths, is_exact = fit.counts.lengths, fit.counts.is_exact
     max_length = int(drafts.settings_of(draft)["max_length"])
-    picture = None
-    kinds = data_pages.finding_kinds(dataset)
-    if lengths is not None:
-        picture = length_picture.of(lengths, max_length=max_length)
-        if picture.rows_beyond:
-            kinds.append(_too_long(lengths, picture))
+    picture = length_picture.of(lengths, max_length=max_length) if lengths is not None else None
     order = list(WORDS.values())
     kinds.sort(key=lambda kind: order.index(kind.word))
-    return Figures(lengths, picture, tuple(kinds))
+    return Figures(lengths, picture, tuple(kinds), is_exact=is_exact)
 
 
 def share_choices(draft: Draft, dataset: Dataset) -> tuple[ShareChoice, ...]:
     """Return the ways to hold rows out, with the rows each takes; an odd earlier share too."""
     now = summary.share_of(draft)
     shares = SHARES if now in SHARES else (now, *SHARES)
-    return tuple(_share_choice(share, dataset.rows, is_chosen=share == now) for share in shares)
+    of_its_own = bool(evaluation_id(draft))
+    choices = tuple(
+        _share_choice(share, dataset.rows, is_chosen=share == now and not of_its_own)
+        for share in shares
+    )
+    if not of_its_own and not others_to_measure_with(draft):
+        return choices
+    text = "All rows are trained on; the file is kept apart."
+    return (*choices, ShareChoice(OWN_FILE, "Another file", text, of_its_own))
+
+
+def evaluation_id(draft: Draft) -> str:
+    """Return the id of the data that the draft measures with; "" where rows are held out."""
+    return str(draft.values.get("eval", {}).get("dataset_id") or "")
+
+
+def others_to_measure_with(draft: Draft) -> list[Dataset]:
+    """Return the reader's other data that is ready and of the same format, newest first."""
+    dataset = draft.dataset
+    if dataset is None:
+        return []
+    ready = own_data(draft.user).filter(status=Dataset.Status.READY, format=dataset.format)
+    return list(ready.exclude(pk=dataset.pk)[: data_pages.SHOWN])
 
 
 def _share_choice(share: float, rows: int, *, is_chosen: bool) -> ShareChoice:
@@ -204,23 +263,6 @@ def _share_choice(share: float, rows: int, *, is_chosen: bool) -> ShareChoice:
     apart = workload.held_back(rows, share=share)
     title = f"{plain(100 * share)} %, {counted(apart, 'row')}"
     return ShareChoice(str(share), title, "Chosen at random, the same every time.", is_chosen)
-
-
-def _too_long(lengths: RowLengths, picture: LengthPicture) -> FindingKind:
-    lost = 100 * (1 - lengths.tokens_within(picture.max_length) / lengths.tokens)
-    enough = 1 << (lengths.longest - 1).bit_length()
-    return FindingKind(
-        code=OVER_MAX_LENGTH,
-        word=WORDS["warning"],
-        tone=TONES["warning"],
-        message=f"Longer than {count(picture.max_length)} tokens, by our estimate",
-        rows=picture.rows_beyond,
-        lines=(),
-        has_more_lines=False,
-        fix=f"Cut at the end; about {lost:.1f} % of all tokens are lost. A max length of "
-        f"{count(enough)} in step 4 keeps them.",
-        excerpt="",
-    )
 
 
 def _taken(draft: Draft, dataset: Dataset) -> HttpResponse:
@@ -260,6 +302,10 @@ def _show(
         "filters": _filters(draft, figures, shown),
         "previews": [data_pages.turns(row) for row in services.preview(dataset)] if dataset else [],
         "shares": share_choices(draft, dataset) if dataset else (),
+        "others": others_to_measure_with(draft) if dataset else (),
+        "own_file": OWN_FILE,
+        "columns": data_columns.columns_to_name(dataset) if dataset else (),
+        "checked_percent": data_pages.checked_percent(dataset) if dataset else None,
         "is_choosing": dataset is None or upload is not None or CHOOSE in request.GET,
         "choices": own_data(draft.user)[: data_pages.SHOWN],
         "upload": upload or UploadForm(),

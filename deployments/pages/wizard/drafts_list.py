@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.lookups import get_owned
 from datasets.models import Dataset
-from deployments import drafts
+from deployments import drafts, going_on
 from deployments.models import Draft, TrainingJob
 from deployments.pages.answers import member, page
 from deployments.pages.wizard import frame
@@ -21,7 +21,8 @@ from deployments.pages.wizard import frame
 def new(request: HttpRequest) -> HttpResponse:
     """Make a draft and lead to its first step.
 
-    ``?from=<job>`` fills it with an earlier run's choices, ``?dataset=`` with data.
+    ``?from=<job>`` fills it with an earlier run's choices, ``&adapter=`` starts from one
+    that is home; ``?dataset=`` fills it with data.
     """
     draft = _begun(request, member(request))
     return redirect(frame.url_of(draft, frame.STEPS[0].name))
@@ -53,7 +54,10 @@ def named(user: User) -> list[tuple[Draft, str]]:
 
 def _begun(request: HttpRequest, user: User) -> Draft:
     if earlier := request.GET.get("from"):
-        return drafts.begin_from(get_owned(TrainingJob, user, earlier))
+        job = get_owned(TrainingJob, user, earlier)
+        named = request.GET.get("adapter")
+        adapter = going_on.find_adapter(user, named) if named else None
+        return drafts.begin_from(job, adapter=adapter)
     chosen = request.GET.get("dataset")
     if not chosen:
         return drafts.begin(user)

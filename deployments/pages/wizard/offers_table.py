@@ -360,11 +360,16 @@ def limit_words(limit: Decimal, free: Sequence[Row], chosen: Row | None) -> str:
 
 
 def fallback_rows(limit: Decimal, free: Sequence[Row], chosen: Row | None) -> tuple[Row, ...]:
-    """Return the free offers, other than the chosen one, whose total is likely below a limit."""
+    """Return the free offers, other than the chosen one, whose total is likely below a limit.
+
+    Machines with another number of GPUs are none: nobody has tried several.
+    """
+    cards_ = chosen.forecast.offer.gpu_count if chosen else 1
     return tuple(
         row
         for row in free
         if row is not chosen
+        and row.forecast.offer.gpu_count == cards_
         and row.forecast.cost_usd is not None
         and row.forecast.cost_usd.high <= limit
     )

@@ -88,6 +88,7 @@ def press(draft: Draft, look: Look, *, name: str, shown: Decimal | None) -> Pres
         method=drafts.method_of(draft),
         hyperparameters=drafts.hyperparameters(draft),
         eval=draft.values.get("eval", {}),
+        export=draft.values.get("export", {}),
         budget_limit=likely.amount(draft, "budget_limit"),
     )
     waits = draft.values.get("wait_for_capacity_minutes")
@@ -104,6 +105,7 @@ def press(draft: Draft, look: Look, *, name: str, shown: Decimal | None) -> Pres
         max_hourly_price=place.hourly,
         fallbacks=_fallbacks(draft, look, place),
         keep_on_failure_minutes=int(draft.values.get("keep_on_failure_minutes") or 0),
+        adapter_from=str((draft.values.get("adapter_from") or {}).get("id", "")),
     )
     return Press(nonce=draft.pk, platform=place.platform, config=config, request=request)
 

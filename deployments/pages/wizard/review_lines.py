@@ -200,6 +200,8 @@ def _training(draft: Draft) -> Line:
         _length(draft, given),
         f"batch {at_once} {offers_table.TIMES} {batches} = {at_once * batches}",
     ]
+    if adapter := draft.values.get("adapter_from"):
+        parts.insert(0, f"Starts from the adapter of {adapter['name']}")
     return Line("Training", title, " · ".join(parts), "training", changes=", ".join(changed))
 
 

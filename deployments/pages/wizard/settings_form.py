@@ -8,7 +8,13 @@ from django import forms
 from core.errors import InvalidInputError
 from deployments import recipes
 from deployments.pages.forms import PlainForm
-from deployments.pages.wizard.settings_words import EVAL_STEPS, words_of
+from deployments.pages.wizard.settings_words import (
+    EVAL_SAMPLES,
+    EVAL_STEPS,
+    EVALUATION,
+    MERGED,
+    words_of,
+)
 from deployments.recipe_values import ALL_LINEAR, Setting
 from deployments.templatetags.wording import plain
 
@@ -28,8 +34,10 @@ class SettingsForm(PlainForm):
         self.known = recipes.settings_of(method)
         for words in words_of(method):
             self.fields[words.name] = field_of(words.name, words.label, self.known[words.name])
-        self.fields[EVAL_STEPS.name] = _number(forms.IntegerField, EVAL_STEPS.label, required=False)
-        for words in (*words_of(method), EVAL_STEPS):
+        for words in (EVAL_STEPS, EVAL_SAMPLES):
+            self.fields[words.name] = _number(forms.IntegerField, words.label, required=False)
+        self.fields[MERGED.name] = field_of(MERGED.name, MERGED.label, recipes.EXPORT[MERGED.name])
+        for words in (*words_of(method), EVAL_STEPS, EVAL_SAMPLES, MERGED):
             # The browser reads it out with the field.
             self.fields[words.name].help_text = words.sentence
 
@@ -39,7 +47,12 @@ class SettingsForm(PlainForm):
         if MODULES in given:
             given[MODULES] = _modules(given[MODULES])
         for name, value in list(given.items()):
-            setting = recipes.EVAL["steps"] if name == EVAL_STEPS.name else self.known[name]
+            if name in recipes.EXPORT:
+                continue
+            measured = EVALUATION.get(name)
+            setting = recipes.EVAL[measured] if measured else self.known[name]
+            if measured and value is None:
+                value = given[name] = setting.default
             allowed = setting.check(value)
             if allowed is not None:
                 usual = typed(setting.default_for(self.method))
@@ -49,12 +62,20 @@ class SettingsForm(PlainForm):
         return given
 
     def _check_together(self, given: dict[str, Any]) -> None:
-        evaluation = {**self.evaluation, "steps": given[EVAL_STEPS.name]}
+        evaluation = {**self.evaluation, **self.measured()}
         settings = {name: given[name] for name in self.known}
         try:
             recipes.check_settings(settings, method=self.method, evaluation=evaluation)
         except InvalidInputError as error:
             self.refuse((error.param or "").rpartition(".")[2] or None, error)
+
+    def measured(self) -> dict[str, Any]:
+        """Return how often is measured, and how many prompts are answered then."""
+        return {key: self.cleaned_data[name] for name, key in EVALUATION.items()}
+
+    def exported(self) -> dict[str, Any]:
+        """Return what is to come home beside the adapter."""
+        return {name: self.cleaned_data[name] for name in recipes.EXPORT}
 
     def settings(self) -> dict[str, Any]:
         """Return the settings typed, of a valid form."""

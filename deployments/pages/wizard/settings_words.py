@@ -216,6 +216,25 @@ EVAL_STEPS = SettingWords(
     "empty",
     "Each time reads all rows held out.",
 )
+EVAL_SAMPLES = SettingWords(
+    "eval_samples",
+    "Answer held-out prompts",
+    "How many of the prompts held out are answered each time, for you to read beside the base "
+    "model's answers. Empty: 3.",
+    "0 to 5",
+    "Seconds each time.",
+)
+MERGED = SettingWords(
+    "merged",
+    "Bring the merged model too",
+    "After training the machine adds the adapter into its base model; the whole comes home after "
+    "the adapter and runs without peft.",
+    "unticked",
+    "Takes minutes of the machine and as much disk as the base model, there and here; it is left "
+    "out where money, time or a disk do not allow it.",
+)
+# By the name of its field: the name in ``eval``.
+EVALUATION = {EVAL_STEPS.name: "steps", EVAL_SAMPLES.name: "samples"}
 
 
 def simple(method: str) -> tuple[SettingWords, ...]:

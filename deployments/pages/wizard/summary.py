@@ -71,8 +71,10 @@ def model_label(model: str) -> str:
 
 
 def share_of(draft: Draft) -> float:
-    """Return the share of the rows that is held out."""
-    return float(draft.values.get("eval", {}).get("share", recipes.EVAL["share"].default))
+    """Return the share of the rows that is held out: none where other data measures."""
+    kept = draft.values.get("eval", {})
+    default = recipes.EVAL["share"].default
+    return workload.share_held_out({"share": default, **kept})
 
 
 def _data(draft: Draft) -> list[Pair]:

@@ -50,22 +50,31 @@ def of(draft: Draft, *, asked: str) -> Preview | None:
     only = settings.get("assistant_only_loss" if by_messages else "completion_only_loss", True)
     all_learnt = not only
     pieces, learnt, left = [], 0, int(settings["max_length"])
-    total = 0
+    total = cut = 0
+    left_after_prompt = left
+    earlier = ""
     for who, text in texts:
+        # Each answer of a preference follows the prompt, never the other answer.
+        if who == "rejected" != earlier:
+            left = left_after_prompt
+        earlier = who
         is_learnt = all_learnt or who in formats.LEARNT
         tokens = len(text.encode()) // BYTES_A_TOKEN + TOKENS_A_MESSAGE
         kept, rest = _cut(text, left - TOKENS_A_MESSAGE)
         pieces += _pieces(who, kept, is_learnt=is_learnt, is_cut=False)
         pieces += _pieces(who, rest, is_learnt=False, is_cut=True)
         learnt += min(tokens, max(0, left)) if is_learnt else 0
+        cut += min(tokens, max(0, tokens - left))
         left, total = left - tokens, total + tokens
+        if who == "prompt":
+            left_after_prompt = left
     return Preview(
         number=number,
         numbers=tuple(range(1, len(rows) + 1)),
         pieces=tuple(pieces),
         learnt_tokens=learnt,
         tokens=total,
-        cut_tokens=max(0, -left),
+        cut_tokens=cut,
     )
 
 

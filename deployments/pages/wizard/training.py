@@ -14,12 +14,20 @@ from deployments.models import Draft
 from deployments.pages.answers import page
 from deployments.pages.wizard import frame, likely, summary, token_preview
 from deployments.pages.wizard.settings_form import SettingsForm, typed
-from deployments.pages.wizard.settings_words import EVAL_STEPS, SettingWords, advanced, simple
+from deployments.pages.wizard.settings_words import (
+    EVAL_SAMPLES,
+    EVAL_STEPS,
+    EVALUATION,
+    MERGED,
+    SettingWords,
+    advanced,
+    simple,
+)
 from deployments.pages.wizard.summary import Summary
 from deployments.templatetags.wording import count, counted, plain
 
 STEP = "training"
-PRESET, RESET = "preset", "reset"
+PRESET, RESET, WITHOUT_ADAPTER = "preset", "reset", "without_adapter"
 PRESET_TEXTS = {
     "light": "Quick and cheap: a first look at whether the data teaches what it should.",
     "balanced": "For most data: enough room to learn, enough passes to settle.",
@@ -69,6 +77,8 @@ def step(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     if chosen in recipes.presets(method):
         draft = drafts.change(draft, {"preset": chosen, "hyperparameters": {}})
         return frame.redirected(draft, STEP)
+    if WITHOUT_ADAPTER in request.POST:
+        return frame.redirected(drafts.change(draft, {"adapter_from": None}), STEP)
     form = SettingsForm(method, _with_reset(draft, request), evaluation=draft.values.get("eval"))
     if form.is_valid():
         draft = drafts.change(draft, _kept(draft, form))
@@ -82,7 +92,11 @@ def step(request: HttpRequest, draft_id: UUID) -> HttpResponse:
 def first_values(draft: Draft) -> dict[str, Any]:
     """Return the settings as the form's fields hold them."""
     values = {name: typed(value) for name, value in drafts.settings_of(draft).items()}
-    values[EVAL_STEPS.name] = typed(draft.values.get("eval", {}).get("steps"))
+    measured = draft.values.get("eval", {})
+    for name, key in EVALUATION.items():
+        value = measured.get(key)
+        values[name] = "" if value == recipes.EVAL[key].default else typed(value)
+    values[MERGED.name] = draft.values.get("export", {}).get(MERGED.name, False)
     return values
 
 
@@ -128,6 +142,8 @@ def arithmetic(draft: Draft) -> Arithmetic:
     by = f"{counted(rows, 'row')}, {epochs}"
     if settings["max_steps"] is not None:
         by = f"{counted(rows, 'row')}, stopped early or late by the number of steps"
+    if settings.get("packing"):
+        steps += ", fewer once rows are packed"
     return Arithmetic(batch, steps=f"{by}: {steps}", cut=_cut(draft, settings))
 
 
@@ -175,22 +191,25 @@ def _kept(draft: Draft, form: SettingsForm) -> dict[str, Any]:
     return {
         "preset": preset_of(draft),
         "hyperparameters": {name: v for name, v in given.items() if v != preset[name]},
-        "eval": {"steps": form.cleaned_data[EVAL_STEPS.name]},
+        "eval": form.measured(),
+        "export": form.exported(),
     }
 
 
 def _show(request: HttpRequest, draft: Draft, form: SettingsForm) -> HttpResponse:
     method = drafts.method_of(draft)
-    more = _rows(draft, form, (*advanced(method), EVAL_STEPS))
+    more = _rows(draft, form, (*advanced(method), EVAL_STEPS, EVAL_SAMPLES))
     changed = [row for row in more if row.is_changed]
     context = {
         "form": form,
         "presets": preset_cards(draft),
         "preset": summary.PRESET_WORDS[preset_of(draft)],
+        "adapter": draft.values.get("adapter_from"),
         "is_copy": preset_of(draft) == recipes.OWN_PRESET,
         "simple": _rows(draft, form, simple(method)),
         "advanced": more,
         "changed": len(changed),
+        "merged": SettingRow(MERGED, form[MERGED.name], is_changed=False, preset=""),
         "is_open": any(row.field.errors for row in more) or bool(changed),
         "arithmetic": arithmetic(draft),
         "preview": token_preview.of(draft, asked=request.GET.get("row", "")),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, List, Mapping, Sequence
 
 from agent_child import Child, level_of
 from agent_crash import explain_exit
@@ -63,6 +63,20 @@ class Children:
             kernel=self._kernel.news() if self._kernel else KernelNews(),
         )
 
+    def status_of(self, child: Child) -> int | None:
+        """Return a program's exit status; of several processes as the first of them told it.
+
+        torchrun answers 1 whatever they answer.
+        """
+        told = self.told.get("ended", {}).get("status")
+        return told if child.status == 1 and isinstance(told, int) else child.status
+
+    def _take_failure(self, event: Mapping[str, Any]) -> None:
+        """Keep the first failure of several processes; that contact was lost follows from it."""
+        before = self.told.get("failure")
+        if before is None or before.get("code") == "E_NCCL":
+            self.told["failure"] = event
+
     def _take_line(self, name: str, line: str) -> None:
         # What a script says to the agent alone is no news to a reader.
         if not line.startswith("SLIPWAY_"):
@@ -75,9 +89,28 @@ class Children:
             self._log.append(kind, **fields)
         elif kind == "log":
             self._log.text(str(event.get("level")), "train", str(event.get("text")))
-        elif kind in ("failure", "model"):
+        elif kind == "failure":
+            self._take_failure(event)
+        elif kind in ("model", "ended"):
             self.told[kind] = event
         self._on_event(event)
+
+
+def processes_of(job: Mapping[str, Any], facts: Mapping[str, Any]) -> int:
+    """Return how many processes train: one for each card that was rented.
+
+    Where a CPU stands in for the cards, no more than it has cores.
+    """
+    count = max(1, int((job.get("expected") or {}).get("gpu_count") or 1))
+    return min(count, os.cpu_count() or 1) if facts.get("cpu_stand_in") else count
+
+
+def train_command(python: str, *, processes: int) -> List[str]:
+    """Return the command that trains; several processes are torchrun's, on this machine alone."""
+    if processes == 1:
+        return [python, "train.py"]
+    launcher = [python, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    return [*launcher, "--nproc-per-node", str(processes), "train.py"]
 
 
 def environment_for(
@@ -108,9 +141,13 @@ def environment_for(
         "PYTHONFAULTHANDLER": "1",
         # What pinned libraries will change one day tells a user nothing.
         "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",
-        # One GPU: with more in sight Trainer would fall back to DataParallel.
-        "CUDA_VISIBLE_DEVICES": "" if stand_in else "0",
+        # As many as there are processes: with more in sight Trainer would use DataParallel.
+        "CUDA_VISIBLE_DEVICES": ""
+        if stand_in
+        else ",".join(str(number) for number in range(processes_of(job, facts))),
     }
+    if job.get("hub_endpoint"):
+        values["HF_ENDPOINT"] = str(job["hub_endpoint"])
     if job["base_model"].get("kind") != "hub":
         values["HF_HUB_OFFLINE"] = "1"
     defaults = {"OMP_NUM_THREADS": "1"} if stand_in else {}

@@ -5,6 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import Any, Mapping, Sequence
 
@@ -18,6 +19,8 @@ CRASHES = frozenset(
 # What a broken card can look like from inside a program.
 MAY_BE_HARDWARE = frozenset({"E_CUDA", "E_CUDA_KERNEL", "E_NCCL", "E_CRASH", "E_TRAINING"})
 NOTHING_TOLD = KernelNews()
+# ChildFailedError of torch.distributed.elastic (torch 2.13).
+_REPORTED = re.compile(r"\s*exitcode\s*: (-?\d+) \(pid: \d+\)")
 
 
 def explain_exit(
@@ -31,9 +34,13 @@ def explain_exit(
 ) -> RunFailedError:
     """Return what an exit means; ``own`` is what the program said of its failure itself.
 
+    torchrun answers 1; how the process that ended first ended stands at the end of what it says.
+
     ``tail`` are its last lines, ``machine`` the newest figures of the heartbeat. A GPU that failed
     by the kernel's log is the reason, whatever the program made of it.
     """
+    if status == 1:
+        status = _of_processes(tail) or status
     found = own or _by_status(status, tail=tail, job=job, machine=machine, kernel=kernel)
     if kernel.hardware_fault and found.code in MAY_BE_HARDWARE:
         detail = f"The kernel says: {kernel.hardware_fault} {_last(tail)}"
@@ -42,6 +49,12 @@ def explain_exit(
         # A helper process of the training was killed, and the training ended over it.
         return _out_of_ram(job, machine=machine, kernel=kernel)
     return found
+
+
+def _of_processes(tail: Sequence[str]) -> int | None:
+    """Return the exit status in torchrun's report; the root cause is its last part."""
+    found = [match for line in tail if (match := _REPORTED.match(line))]
+    return int(found[-1].group(1)) if found else None
 
 
 def _by_status(

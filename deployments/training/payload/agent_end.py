@@ -9,7 +9,9 @@ from typing import Any
 
 import adapter_files
 from agent_failures import RunFailedError, as_failure
+from agent_merge import merged
 from agent_run import Run
+from fetch_model import HUB_TOKEN
 
 
 def conclude(run: Run) -> dict[str, Any]:
@@ -19,6 +21,8 @@ def conclude(run: Run) -> dict[str, Any]:
         outcome = run.perform()
     except BaseException as problem:  # noqa: BLE001 (the agent must never die without a word)
         error = as_failure(problem)
+    # Deleted by fetch_model.py, unless it was never begun or was killed.
+    (run.folder / HUB_TOKEN).unlink(missing_ok=True)
     if run.trained:
         try:
             _keep_adapter(run, outcome)
@@ -26,6 +30,7 @@ def conclude(run: Run) -> dict[str, Any]:
         except BaseException as problem:  # noqa: BLE001 (as above)
             if outcome == "completed":
                 outcome, error = "failed", as_failure(problem)
+    merge = merged(run) if outcome == "completed" else ""
     if error is None and outcome == "stopped":
         error = _why_stopped(run)
     if error is not None:
@@ -35,6 +40,7 @@ def conclude(run: Run) -> dict[str, Any]:
         "outcome": outcome,
         "exit_code": 128 - status if status is not None and status < 0 else status,
         "has_adapter": has_adapter,
+        "merge": merge,
         "error_code": error.code if error is not None else "",
     }
 

@@ -52,7 +52,7 @@ _SIGNS = (
     (
         "E_NCCL",
         r"NCCL (?:error|WARN)|nccl(?:System|Internal|Remote|UnhandledCuda)Error|DistBackendError"
-        r"|Watchdog caught collective operation timeout",
+        r"|Watchdog caught collective operation timeout|gloo/transport",
     ),
     (
         "E_CUDA",
@@ -111,9 +111,9 @@ _WORDS = {
     "E_CONFIG": ("The training settings cannot be used.", "Correct the setting and start again."),
     "E_DATA": ("The training data cannot be used.", "Correct the data set and start again."),
     "E_OOM": (
-        "The GPU ran out of memory with batches of {batch} rows of up to {length} tokens.",
-        "{smaller_batch}max_length from {length} to {half_length}{checkpointing}, or choose "
-        "a GPU with more memory.",
+        "The GPU ran out of memory with batches of {batch} {rows} of up to {length} tokens.",
+        "{smaller_batch}max_length from {length} to {half_length}{checkpointing}{four_bit}, or "
+        "choose a GPU with more memory.",
     ),
     "E_HOST_OOM": (
         "The machine ran out of memory (RAM, not the GPU's).",
@@ -135,7 +135,10 @@ _WORDS = {
         "Look at the rows trained on last and at token ids beyond the vocabulary; choose another "
         "GPU type if the card is very new or very old.",
     ),
-    "E_NCCL": ("The GPUs lost contact with each other.", _TWICE),
+    "E_NCCL": (
+        "The GPUs lost contact with each other.",
+        f"{_TWICE} A machine with one GPU has nobody to lose.",
+    ),
     "E_XID": ("The GPU reported a fault of its own.", _TWICE),
     "E_CRASH": (
         "The training program crashed below Python.",
@@ -170,14 +173,17 @@ def _numbers(job: Mapping[str, Any]) -> dict[str, Any]:
     accumulation = _number(given.get("gradient_accumulation_steps"), 4)
     length = _number(given.get("max_length"), 1024)
     rate = _number(given.get("learning_rate"), 2e-4)
+    method = recipe.get("method") if isinstance(recipe, dict) else None
     return {
         "batch": batch,
+        "rows": "pairs" if method in ("dpo", "orpo") else "rows",
         "smaller_batch": _smaller_batch(batch, accumulation=accumulation),
         "length": length,
         "half_length": max(16, length // 2),
         "checkpointing": ""
         if given.get("gradient_checkpointing", True)
         else ", turn gradient_checkpointing on",
+        "four_bit": "" if given.get("load_in_4bit", True) else ", turn load_in_4bit on",
         "rate": rate,
         "lower_rate": rate / 10,
     }

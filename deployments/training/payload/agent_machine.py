@@ -55,13 +55,18 @@ print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda,
 _VERSIONS = """
 import importlib.metadata, json, platform
 found = {"python": platform.python_version()}
-for name in ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers"):
+for name in ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers",
+             "bitsandbytes"):
     try:
         found[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         pass
-print(json.dumps(found))
+all = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+freeze = sorted(f"{name}=={version}" for name, version in all.items() if name)
+print(json.dumps({"versions": found, "freeze": freeze}))
 """
+# The record it stands in is dropped as a whole where it is too large for one.
+FREEZE_CHARACTERS = 10_000
 
 
 def is_stand_in() -> bool:
@@ -253,9 +258,18 @@ def check_torch(python: str, *, gpu_count: int, tries: int = 3, pause_seconds: f
     )
 
 
-def versions(python: str) -> dict[str, str]:
-    """Return the versions of Python and of what trains, without importing any of it."""
-    return _ask(python, _VERSIONS, timeout_seconds=60)[1]
+def installed(python: str) -> dict[str, Any]:
+    """Return ``versions`` of Python and of what trains, and ``freeze``, all packages there are.
+
+    Nothing is imported. ``freeze`` ends where a record has no more room.
+    """
+    found = _ask(python, _VERSIONS, timeout_seconds=60)[1]
+    room, freeze = FREEZE_CHARACTERS, []
+    for line in found.get("freeze", []):
+        room -= len(line) + 4
+        if room >= 0:
+            freeze.append(line)
+    return {"versions": found.get("versions", {}), "freeze": freeze}
 
 
 def _ask(python: str, program: str, *, timeout_seconds: float) -> tuple[str, dict[str, Any]]:

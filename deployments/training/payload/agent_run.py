@@ -6,6 +6,7 @@ Standard library only.
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import time
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
 import agent_machine
-from agent_child import Child
-from agent_children import Children, environment_for
+from agent_child import Child, end_leftovers
+from agent_children import Children, environment_for, processes_of, train_command
 from agent_clock import RunClock
 from agent_data import obtain
 from agent_failures import STOPPED, RunFailedError, failure
@@ -36,6 +37,7 @@ LIMITS = {
     # F44: see agent_pace.
     "stall_seconds": 900.0,
     "first_step_seconds": 1800.0,
+    "merge_seconds": 3600.0,
     "push_seconds": 1.0,
     "last_push_seconds": 5.0,
 }
@@ -132,7 +134,7 @@ class Run:
         tries = int(self.limits["install_tries"])
         for attempt in range(1, tries + 1):
             self.say_phase("install", f"try {attempt} of {tries}" if attempt > 1 else "")
-            child = self._run_child(["sh", "bootstrap.sh"], name="install")
+            child = self.run_child(["sh", "bootstrap.sh"], name="install")
             said = {name: text for name, mark, text in _parts(child.tail) if mark}
             if child.status == 0 and "SLIPWAY_PYTHON" in said:
                 self.python = said["SLIPWAY_PYTHON"]
@@ -156,8 +158,8 @@ class Run:
                 gpu_count=int(expected.get("gpu_count") or 1),
                 tries=int(self.limits["torch_tries"]),
             )
-        found = agent_machine.versions(self.python)
-        self.log.append("environment", versions=found, **self.environment)
+        found = agent_machine.installed(self.python)
+        self.log.append("environment", **found, **self.environment)
 
     def _obtain_data(self) -> None:
         obtain(
@@ -177,7 +179,7 @@ class Run:
         """Fetch a model of the Hub (F38); a local one was brought before the agent was started."""
         if self.job["base_model"].get("kind") == "hub":
             self.say_phase("download_model", str(self.job["base_model"]["id"]))
-            child = self._run_child([self.python, "fetch_model.py"], name="download")
+            child = self.run_child([self.python, "fetch_model.py"], name="download")
             if child.status != 0 or "model" not in self._children.told:
                 raise self._failure_of(child)
             model = self._children.told["model"]
@@ -198,7 +200,8 @@ class Run:
             least_seconds=float(self.limits["stall_seconds"]),
             first_step_seconds=float(self.limits["first_step_seconds"]),
         )
-        child = self._start([self.python, "train.py"], name="train")
+        processes = processes_of(self.job, self.environment)
+        child = self._start(train_command(self.python, processes=processes), name="train")
         try:
             self._follow(child, pace)
         except StopAskedError:
@@ -207,10 +210,13 @@ class Run:
         finally:
             if child.poll() is None:
                 child.end(after_seconds=float(self.limits["kill_after_seconds"]))
-            self.exit_status = child.status
-        if child.status == 0:
+            if processes > 1:
+                # Each leads a group of its own, which outlives a launcher that is killed.
+                end_leftovers(str(self.folder))
+            self.exit_status = self._children.status_of(child)
+        if self.exit_status == 0:
             return "completed"
-        if child.status == STOPPED:
+        if self.exit_status == STOPPED:
             return "stopped"
         raise self._failure_of(child)
 
@@ -245,11 +251,17 @@ class Run:
         if child.poll() is None:
             self.say("warning", "Training did not end by itself in time, so we end it.")
 
-    def _run_child(self, command: Sequence[str], *, name: str) -> Child:
+    def run_child(
+        self, command: Sequence[str], *, name: str, limit_seconds: float = math.inf
+    ) -> Child:
+        """Run a program to its end; raises StopAskedError, or TimeoutError past its limit."""
         child = self._start(command, name=name)
+        limit = time.monotonic() + limit_seconds
         try:
             while child.poll() is None:
                 self.wishes.pause(0.1)
+                if time.monotonic() > limit:
+                    raise TimeoutError(f"{name} took more than {limit_seconds:.0f} s")
         finally:
             if child.poll() is None:
                 child.end(after_seconds=1)

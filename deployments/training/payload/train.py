@@ -36,7 +36,7 @@ def main() -> int:
 def train(job) -> int:
     settings = train_checks.hyperparameters(job)
     rows = train_checks.read_rows(FOLDER / "data" / "dataset.jsonl", form=job["dataset"]["format"])
-    train_rows, eval_rows = train_checks.divided(rows, job)
+    train_rows, eval_rows = train_checks.divided(rows, job, folder=FOLDER)
     say("info", f"{len(train_rows)} rows to train on, {len(eval_rows)} to evaluate with.")
     train_checks.mind_pairs(rows)
     # From here on imports take seconds and memory.

@@ -207,9 +207,17 @@ def mind_pairs(rows: Sequence[Row]) -> None:
         )
 
 
-def divided(rows: List[Row], job: Mapping[str, Any]) -> Tuple[List[Row], List[Row]]:
-    """Return rows to train on and rows to evaluate with: as the job numbers them, else by seed."""
-    recipe, numbers = job["recipe"], job["dataset"].get("eval_rows")
+def divided(
+    rows: List[Row], job: Mapping[str, Any], *, folder: Path
+) -> Tuple[List[Row], List[Row]]:
+    """Return rows to train on and rows to evaluate with.
+
+    Those to evaluate with are a file of their own, or as the job numbers them, or found by seed.
+    """
+    data = job["dataset"]
+    if data.get("eval_file"):
+        return rows, read_rows(folder / data["eval_file"], form=data["format"])
+    recipe, numbers = job["recipe"], data.get("eval_rows")
     if numbers is None:
         seed = recipe["hyperparameters"]["seed"]
         return split_rows(rows, share=recipe["eval"]["share"], seed=seed)

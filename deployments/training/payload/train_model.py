@@ -59,10 +59,11 @@ def choose_pad_token(tokenizer: Any) -> None:
     say("info", f"The tokenizer has no padding token: {tokenizer.pad_token} is used.")
 
 
-def load_model(path: str, *, dtype: Any, in_4bit: bool) -> Any:
+def load_model(path: str, *, dtype: Any, in_4bit: bool, job: Mapping[str, Any]) -> Any:
     """Return the base model; safetensors only, and no code that came with it."""
     from transformers import AutoModelForCausalLM
 
+    train_processes.expect_sharing(job)
     more = {"quantization_config": nf4(dtype)} if in_4bit else {}
     model = AutoModelForCausalLM.from_pretrained(
         path, dtype=dtype, use_safetensors=True, trust_remote_code=False, **more
@@ -119,8 +120,8 @@ def check_template(tokenizer: Any, *, chat: bool, marked: bool) -> None:
         raise RunFailedError(
             "E_DATA",
             "The base model has no chat template, so it cannot be trained on conversations.",
-            remedy="Choose the model's instruct version, or upload rows of plain texts: prompt and "
-            "completion, or prompt, chosen and rejected.",
+            remedy="Choose the model's instruct version, or upload prompt/completion rows (for DPO "
+            "and ORPO pairs of plain texts).",
         )
     if not marked:
         return
@@ -138,7 +139,7 @@ def check_template(tokenizer: Any, *, chat: bool, marked: bool) -> None:
         ) from None
 
 
-def check_packing(model: Any, settings: Mapping[str, Any]) -> None:
+def check_packing(model: Any, job: Mapping[str, Any]) -> None:
     """Refuse packing where a row would see the one before it (trap 7.8).
 
     Whether a model keeps packed rows apart depends on its attention and on what is installed, so
@@ -146,6 +147,16 @@ def check_packing(model: Any, settings: Mapping[str, Any]) -> None:
     """
     import torch
 
+    if train_processes.is_shared(job):
+        raise RunFailedError(
+            "E_CONFIG",
+            "packing is true, and whether packed rows stay apart cannot be tried on a model that "
+            "is spread over several cards.",
+            remedy="Set packing to false.",
+        )
+    if torch.cuda.is_available() and not getattr(model, "is_loaded_in_4bit", False):
+        # Where it will train, and where a large model answers within a second.
+        model.to(torch.cuda.current_device())
     vocabulary = int(model.config.get_text_config().vocab_size)
     numbers = torch.Generator().manual_seed(0)
     rows = [torch.randint(vocabulary, (1, n), generator=numbers) for n in (13, 9)]

@@ -45,10 +45,10 @@ def make_trainer(
     )
     precision = train_model.choose_precision()
     model = train_model.load_model(
-        path, dtype=precision.pop("dtype"), in_4bit=settings["load_in_4bit"]
+        path, dtype=precision.pop("dtype"), in_4bit=settings["load_in_4bit"], job=job
     )
     if settings.get("packing"):
-        train_model.check_packing(model, settings)
+        train_model.check_packing(model, job)
     if method.arguments.get("disable_dropout") is False:
         disable_dropout(model)
     model, lora = train_adapter.with_lora(model, settings, job=job, run=folder)
@@ -66,6 +66,7 @@ def make_trainer(
         args=method.configuration(
             **arguments(settings, folder / "output", precision=precision, evaluate=bool(eval_rows)),
             **method.arguments,
+            **train_processes.sharing(job),
             max_length=train_model.fitting_length(settings["max_length"], model),
         ),
         train_dataset=datasets.Dataset.from_list(train_rows),

@@ -8,7 +8,8 @@ from tests.datasets.findings.broken import check, told
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n\n  \r\n", b"[]", b"[ \n ]\n", b"prompt,completion\n", gzip.compress(b"")]
+    "content",
+    [b"", b"\n\n  \r\n", b"[]", b"[ \n ]\n", b"prompt,completion\n", gzip.compress(b"", mtime=0)],
 )
 def test_no_rows(content: bytes) -> None:
     told(check(content), "empty_file")

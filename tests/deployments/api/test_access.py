@@ -15,7 +15,7 @@ from deployments.models import Deployment, TrainingConfig
 from deployments.models.deployments import Desired
 from tests.builders import (
     make_artifact,
-    make_checkpoint,
+    make_checkpoint_at_home,
     make_config,
     make_dataset,
     make_deployment,
@@ -39,14 +39,18 @@ JOB_ROUTES = (
     "checkpoints",
     "artifacts",
     "bundle",
+    "push",
     "save",
     "stop",
+    "resume",
+    "clone",
+    "samples",
 )
 # For machines alone, whoever asks else (test_machine.py): the same 401 for every id.
 FOR_MACHINES = {("events", "POST")}
 LISTS = ("training/configs", "training/deploy", "training/jobs")
 # Routes that name an object of somebody; the others answer with the caller's own only.
-OBJECT_ROUTES = ("config", "deploy", *JOB_ROUTES, "artifact-download")
+OBJECT_ROUTES = ("config", "deploy", *JOB_ROUTES, "artifact-download", "checkpoint-download")
 EVERY_ROUTE_AND_VERB = list(product(OBJECT_ROUTES, VERBS))
 
 
@@ -59,6 +63,7 @@ class Owned:
     job: str
     instance: str
     artifact: str
+    checkpoint: str
     dataset: str
 
 
@@ -74,7 +79,7 @@ def theirs(owner: User) -> Owned:
     make_event(deployment, machine=machine)
     make_metric(machine)
     make_log_line(machine)
-    make_checkpoint(machine)
+    checkpoint = make_checkpoint_at_home(machine)
     config = deployment.training_config
     assert config is not None
     return Owned(
@@ -83,6 +88,7 @@ def theirs(owner: User) -> Owned:
         job=str(deployment.job_id),
         instance=machine.instance_id,
         artifact=str(make_artifact(machine).pk),
+        checkpoint=str(checkpoint.pk),
         dataset=str(config.dataset_id),
     )
 
@@ -95,7 +101,7 @@ def stranger() -> Caller:
 
 
 def unknown() -> Owned:
-    return Owned(*[str(uuid4()) for _ in range(6)])
+    return Owned(*[str(uuid4()) for _ in range(7)])
 
 
 def addresses(name: str, ids: Owned) -> list[str]:
@@ -107,6 +113,8 @@ def addresses(name: str, ids: Owned) -> list[str]:
         return [f"training/deploy/lambda?deployment_id={text}" for text in named]
     if name == "artifact-download":
         return [f"artifacts/{ids.artifact}/download"]
+    if name == "checkpoint-download":
+        return [f"checkpoints/{ids.checkpoint}/download"]
     assert name in JOB_ROUTES
     return [f"training/jobs/{ids.job}" + ("" if name == "job" else f"/{name}")]
 
@@ -115,6 +123,7 @@ def bodies(ids: Owned) -> Iterator[dict[str, Any]]:
     """Return bodies that name these objects, so that no verb is refused for its body alone."""
     yield {}
     yield {"training_config_id": ids.config}
+    yield {"training_config_id": ids.config, "resume_from": ids.checkpoint}
     yield {"name": "mine now", "base_model": "example/tiny-llama", "dataset_id": ids.dataset}
 
 
@@ -128,7 +137,8 @@ def test_the_matrix_knows_every_route() -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in OBJECT_ROUTES if route not in ("save", "stop")]
+    "route",
+    [route for route in OBJECT_ROUTES if route not in ("save", "stop", "resume", "clone")],
 )
 def test_the_owner_reads_every_object(route: str, owner: User, theirs: Owned) -> None:
     caller = Caller(owner, scopes=["read"])

@@ -83,6 +83,37 @@ def test_what_cannot_be_used_is_refused_by_name(
     assert not TrainingConfig.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("method", "hyperparameters", "param", "remedy"),
+    [
+        ("dpo", {"packing": True}, "hyperparameters.packing", "choose the method sft"),
+        ("sft", {"beta": 0.1}, "hyperparameters.beta", "choose the method dpo or orpo"),
+        ("orpo", {"beta": 0}, "hyperparameters.beta", "Give a number from 0.001 to 10"),
+        (
+            "sft",
+            {"early_stopping_patience": 3},
+            "hyperparameters.load_best_model_at_end",
+            "Set load_best_model_at_end to true",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_with_the_way_out(
+    user: User,
+    body: dict[str, Any],
+    method: str,
+    hyperparameters: dict[str, Any],
+    param: str,
+    remedy: str,
+) -> None:
+    changed = {"method": method, "hyperparameters": hyperparameters}
+
+    response = Caller(user).post("training/configs", body | changed)
+
+    error = error_of(response, status=400)
+    assert error["param"] == param
+    assert remedy in error["remedy"]
+
+
 def test_i18_somebody_elses_dataset_is_not_found(user: User, body: dict[str, Any]) -> None:
     for unknown in (str(make_dataset().pk), str(uuid4()), "nothing"):
         response = Caller(user).post("training/configs", body | {"dataset_id": unknown})

@@ -13,6 +13,7 @@ import pytest
 
 import train_checks
 from datasets.services import normalised_file
+from deployments import earlier_adapters
 from deployments.exports.bundle import bundle, split
 from deployments.job_parts import parts_of
 from deployments.models import Deployment
@@ -29,7 +30,7 @@ def finished() -> Deployment:
         status=Status.COMPLETED, actual_cost=Decimal("0.43"), completed_at=NOON
     )
     machine = builders.make_machine(deployment, gone_at=NOON, billed_usd=Decimal("0.43"))
-    builders.make_run_state(machine, environment={"versions": {"trl": "1.16.0"}})
+    builders.make_run_state(machine, environment={"freeze": ["trl==1.16.0"]})
     for step, value in ((1, 2.5), (2, 1.25)):
         builders.make_metric(machine, step=step, value=value)
     builders.make_log_line(machine, text="Step 2: loss 1.25.")
@@ -62,7 +63,8 @@ def test_it_holds_everything_that_made_the_run_and_all_it_told() -> None:
     assert job["dataset"]["sha256"] == deployment.job.dataset_sha256
     assert job["job_url"] == ""
     assert job["silence_limit_seconds"] == 0
-    assert json.loads(files["environment.json"]) == {"versions": {"trl": "1.16.0"}}
+    assert json.loads(files["environment.json"]) == {"freeze": ["trl==1.16.0"]}
+    assert files["freeze.txt"] == b"trl==1.16.0\n"
     assert json.loads(files["expected.json"]) == {"train/loss": {"step": 2, "value": 1.25}}
     assert json.loads(files["cost.json"])["total"] == "0.43"
     assert files["metrics.csv"].decode().splitlines()[1:] == [
@@ -70,6 +72,31 @@ def test_it_holds_everything_that_made_the_run_and_all_it_told() -> None:
         f"2,train/loss,1.25,{NOON.isoformat()}",
     ]
     assert b"info agent Step 2: loss 1.25.\n" in files["log.txt"]
+
+
+def test_a_run_that_starts_from_an_earlier_adapter_brings_it_along() -> None:
+    deployment, home = finished(), builders.make_checkpoint_at_home()
+    adapter = earlier_adapters.of_checkpoint(home)
+    deployment.job.config["adapter"] = earlier_adapters.keep(adapter, deployment.job_id)
+
+    files = files_in(packed(deployment))
+
+    assert files["start_adapter/adapter_model.safetensors"] == b"weights of step 40"
+    assert files["start_adapter/adapter_config.json"] == b"{}"
+
+
+def test_data_of_its_own_to_measure_with_goes_along() -> None:
+    deployment = finished()
+    evaluation = builders.make_dataset(deployment.user, name="apart")
+    job = deployment.job
+    job.config = {**job.config, "eval": {**job.config["eval"], "dataset_id": str(evaluation.pk)}}
+    job.save()
+
+    files = files_in(packed(deployment))
+
+    assert files["data/eval.jsonl"] == normalised_file(evaluation).read_bytes()
+    assert json.loads(files["split.json"]) == {"eval_file": "data/eval.jsonl"}
+    assert json.loads(files["job.json"])["dataset"]["eval_file"] == "data/eval.jsonl"
 
 
 def test_it_has_the_same_bytes_each_time() -> None:

@@ -19,6 +19,7 @@ def facts(**changes: Any) -> CardFacts:
         "dataset_sha256": "ab" * 32,
         "rows": 1000,
         "eval_rows": 100,
+        "eval_is_apart": False,
         "settings": {"lora_r": 16, "target_modules": ["q_proj", "v_proj"], "max_steps": None},
         "steps": 168,
         "train_loss": 1.25,
@@ -78,13 +79,19 @@ def test_a_base_model_that_only_the_server_has_and_an_unknown_licence_are_not_cl
         f"`{'ab' * 32}`",
         "- Steps: 168\n- Training loss, last: 1.2500\n",
         "- Evaluation loss: 2.5000 first, 1.5000 lowest, 1.6250 last\n",
-        '| target_modules | `["q_proj", "v_proj"]` |\n| max_steps | `null` |\n',
+        '| max_steps | `null` |\n| target_modules | `["q_proj", "v_proj"]` |\n',
         "- Cost: 0.87 USD\n- Machine hours, from the launch to its proven end: 0.68\n",
         "- Hardware: 1x A10 \\(24 GB\\) at Lambda, 1.29 USD an hour\n- peft: 0.21.2\n",
     ],
 )
 def test_it_tells_what_went_in_what_came_out_and_what_it_took(told: str) -> None:
     assert told in card(facts())
+
+
+def test_rows_of_a_data_set_of_their_own_take_none_from_the_training() -> None:
+    assert "1000 rows to train on; 100 of a data set of their own" in card(
+        facts(eval_is_apart=True)
+    )
 
 
 def test_a_run_without_evaluation_says_so() -> None:

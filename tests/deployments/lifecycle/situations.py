@@ -175,3 +175,27 @@ def rests(action: Action) -> float | None:
     """Return how long the action rests; fails when it does anything."""
     assert isinstance(action, Rest), action
     return action.seconds
+
+
+def recovers_for(action: Record, code: str) -> bool:
+    """Say whether the action ends a bad machine for this reason, to try another one."""
+    fault = action.machine_changes.get("fault")
+    return action.to == Status.RECOVERING and isinstance(fault, dict) and fault["code"] == code
+
+
+def fails_for(action: Record, code: str) -> bool:
+    """Say whether the action leads to a failure of this reason."""
+    error = action.deployment.get("error")
+    failed = action.to == Status.TERMINATING and action.deployment["outcome"] == Status.FAILED
+    return failed and isinstance(error, dict) and error["code"] == code
+
+
+def error_of(action: Record) -> str | None:
+    """Return the code of the error an action writes."""
+    error = action.deployment["error"]
+    assert error is None or isinstance(error, dict)
+    return error["code"] if error else None
+
+
+def collecting(**fields: Any) -> Any:
+    return a_deployment(Status.COLLECTING, **({"landing": "finished"} | fields))

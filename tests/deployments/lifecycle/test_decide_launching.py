@@ -161,12 +161,19 @@ def test_after_a_launch_that_never_showed_the_next_attempt_is_made() -> None:
 
 def test_I5_launches_that_never_show_end_with_the_users_wait() -> None:
     deployment = a_deployment(S.LAUNCHING, **WAIT_IS_OVER)
-    machine = unclear(launch_state=LaunchState.NEVER_SEEN, billed_usd=Decimal(0))
+    never_seen = {"launch_state": LaunchState.NEVER_SEEN, "billed_usd": Decimal(0)}
 
-    action = recorded(deployment, machine)
+    action = recorded(deployment, unclear(**never_seen), unclear(attempt=2, **never_seen))
 
     assert action.to == S.TERMINATING
     assert action.deployment["error"]["code"] == "E_LAUNCH_UNCLEAR"  # type: ignore[index]
+
+
+def test_D2_who_does_not_wait_for_capacity_gets_one_more_try_after_a_lost_launch() -> None:
+    deployment = a_deployment(S.LAUNCHING, capacity_deadline=ago(160), status_since=ago(160))
+    machine = unclear(launch_state=LaunchState.NEVER_SEEN, billed_usd=Decimal(0))
+
+    assert performs(decided(deployment, machine), Effect.LAUNCH)
 
 
 def test_who_does_not_want_to_wait_still_gets_one_try() -> None:

@@ -16,6 +16,8 @@ from deployments.models.deployments import Status
 from deployments.remote import Result, SshUnreachableError
 from deployments.timing import Timing
 from deployments.training.job_file import PAYLOAD_FILES, run_folder
+from secrets_vault.services import add_entry
+from tests import builders
 from tests.deployments.virtual.acting import events, leased, with_machine
 from tests.deployments.virtual.remote import VirtualRemote
 from tests.deployments.virtual.renting import listed
@@ -51,7 +53,13 @@ def test_I14_the_job_names_the_frozen_recipe_and_the_snapshot(world: World) -> N
     assert job["job_url"] == ""
     assert not MachineToken.objects.exists()
     assert f"{run_folder(machine.name)}/token" not in at_cloud.files
-    assert job["expected"] == {"gpu_count": 1, "vram_gib": 24, "architecture": "arm64"}
+    assert job["expected"] == {
+        "gpu_count": 1,
+        "vram_gib": 24,
+        "architecture": "arm64",
+        "peak_tflops": 125,
+    }
+    assert job["sharding"] == ""
     used = (world.clock.now - machine.requested_at).total_seconds()
     assert job["deadline_seconds"] == pytest.approx(24 * 3600 - used, abs=5)
     assert job["resume_from"] == ""
@@ -193,3 +201,54 @@ def test_a_missing_dataset_file_is_an_error_and_starts_no_agent(world: World) ->
         preparing.prepare(leased(deployment), machine)
 
     assert Machine.objects.get().agent_started_at is None
+
+
+@pytest.mark.parametrize("app_url", ["", "https://slipway.example"])
+def test_the_file_to_measure_with_is_brought_as_well(
+    world: World, settings: Settings, app_url: str
+) -> None:
+    settings.APP_URL = app_url
+    deployment, machine, at_cloud = with_machine(world, Status.PREPARING)
+    content = builders.json_lines(builders.chat_rows(60)[45:])
+    evaluation = builders.make_dataset(deployment.user, content=content)
+    deployment.job.config["eval"]["dataset_id"] = str(evaluation.pk)
+    deployment.job.save()
+
+    preparing.prepare(leased(deployment), machine)
+
+    folder = run_folder(machine.name)
+    rows = normalised_file(evaluation).read_bytes()
+    assert at_cloud.files[f"{folder}/data/eval.jsonl"] == rows
+    job = json.loads(at_cloud.files[f"{folder}/job.json"])
+    assert job["dataset"]["eval_file"] == "data/eval.jsonl"
+
+
+class TestHubToken:
+    """A base model may ask who downloads it (trap 8): the machine gets the owner's token."""
+
+    TOKEN = "hf_" + "aB3dE5gH7jK9mN1pQ2rS4tU6"
+
+    def brought(self, world: World, model: str) -> bytes | None:
+        """Return what the machine was brought for this model."""
+        deployment, machine, at_cloud = with_machine(world, Status.PREPARING)
+        deployment.job.model_name = model
+        deployment.job.save()
+        preparing.prepare(leased(deployment), Machine.objects.get(pk=machine.pk))
+        found: bytes | None = at_cloud.files.get(f"{run_folder(machine.name)}/hub_token")
+        job = at_cloud.files[f"{run_folder(machine.name)}/job.json"]
+        assert self.TOKEN.encode() not in job
+        return found
+
+    @pytest.mark.parametrize("model", ["meta-llama/Llama-3.1-8B-Instruct", "grace/unknown"])
+    def test_it_travels_for_a_model_that_may_ask(self, world: World, model: str) -> None:
+        add_entry(world.user, provider="huggingface", secret=self.TOKEN)
+
+        assert self.brought(world, model) == self.TOKEN.encode()
+
+    def test_T6_it_stays_home_for_a_model_that_everybody_may_read(self, world: World) -> None:
+        add_entry(world.user, provider="huggingface", secret=self.TOKEN)
+
+        assert self.brought(world, "Qwen/Qwen3-8B") is None
+
+    def test_without_one_in_the_vault_nothing_travels(self, world: World) -> None:
+        assert self.brought(world, "grace/unknown") is None

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from core.time import database_now
 from datasets.models import Dataset
-from deployments import costs
+from deployments import costs, sample_rows
 from deployments.models import CloudSnapshot, Deployment, Machine, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
 from notifications import webhooks
@@ -202,6 +202,28 @@ def finish(deployment: Deployment, to: Status, *, at: datetime, **fields: Any) -
         actual_cost=spent, completed_at=at, next_tick_at=None, **fields
     )
     deployment.refresh_from_db()
+
+
+def sampled(deployment: Deployment) -> None:
+    """Let the run have answered three held-out prompts at each of three evaluations."""
+    machine = deployment.machines.get()
+    asked = (
+        (
+            "My parcel says delivered, but nothing is here. What now?",
+            "I am sorry about that. Please look with your neighbours first; if it is not there "
+            "by tomorrow, write back and we send another one.",
+            "There are many possible reasons why a parcel may be marked as delivered. Here are "
+            "some steps:\n\n1. Check the address\n2. Check with your neighbours",
+        ),
+        ("Can I change the size of order 4471?", "Yes, until it is packed.", "As an AI, I"),
+        ("Where is my invoice?", "In your account, under Orders.", ""),
+    )
+    for number, (prompt, reference, base) in enumerate(asked):
+        told = {"prompt": prompt, "reference": reference, "base": base}
+        sample_rows.keep(machine, number=number, step=None, told=told, at=database_now())
+        for step, part in ((48, 3), (96, 6), (144, 12)):
+            answer = {"answer": " ".join(reference.split(" ")[:part])}
+            sample_rows.keep(machine, number=number, step=step, told=answer, at=database_now())
 
 
 def failed(user: User, **fields: Any) -> Deployment:

@@ -16,6 +16,8 @@ STEP_SECONDS = 7.4
 EVAL_EACH = 48
 CHECKPOINT_BYTES = 84_100_000
 HEARTBEAT = {
+    "control_silent_seconds": 2.0,
+    "control_silence_limit_seconds": 1800.0,
     "cpu_percent": 12.4,
     "cpu_count": 30,
     "memory_used_bytes": 21_400_000_000,

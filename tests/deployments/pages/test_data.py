@@ -1,12 +1,16 @@
 """The pages of training data: upload, findings, three rows as the model sees them, deletion."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from datasets import checking
 from datasets.models import Dataset
+from deployments import drafts
 from deployments.models import TrainingConfig
 from tests import builders
 from tests.deployments.pages import scenes
@@ -231,3 +235,80 @@ def test_t13_uploaded_text_is_shown_as_text(user: User, reader: Client) -> None:
 
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
+
+
+class TestLargeFiles:
+    """What the pages show while a worker checks a file."""
+
+    @pytest.fixture
+    def large(self, user: User, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+        monkeypatch.setattr(checking, "CHECKED_AT_ONCE_BYTES", 10)
+        dataset = builders.make_dataset(user, name="Large")
+        Dataset.objects.filter(pk=dataset.pk).update(checked_bytes=dataset.size_bytes // 4)
+        return dataset
+
+    def test_the_page_says_how_far_it_is_and_looks_again(
+        self, large: Dataset, reader: Client
+    ) -> None:
+        page = reader.get(f"/datasets/{large.pk}/").content.decode()
+
+        assert "The file is being checked" in page
+        assert re.search(r'value="2[45]\.\d"', page)
+        assert 'hx-trigger="every 2s"' in page
+        assert "Has errors" not in page
+
+    def test_nothing_can_be_trained_on_it_yet(self, large: Dataset, reader: Client) -> None:
+        page = reader.get(f"/new/?dataset={large.pk}", follow=True).content.decode()
+
+        assert "The next step opens when the file is checked." in page
+        assert "Errors must be mended" not in page
+
+
+class TestColumns:
+    """Naming the columns of a file that no form fits."""
+
+    ROWS = builders.json_lines(
+        [{"id": n, "question": f"{n}?", "answer": f"{n}."} for n in range(12)]
+    )
+
+    def test_they_are_offered_with_a_guess(self, user: User, reader: Client) -> None:
+        dataset = builders.make_dataset(user, content=self.ROWS)
+
+        page = reader.get(f"/datasets/{dataset.pk}/").content.decode()
+
+        assert "What do the columns hold?" in page
+        assert '<option value="prompt" selected>' in page
+        assert '<option value="completion" selected>' in page
+        assert '<option value="" selected>not trained on' in page
+
+    def test_named_they_make_the_data_ready(self, user: User, reader: Client) -> None:
+        dataset = builders.make_dataset(user, content=self.ROWS)
+
+        answer = reader.post(
+            f"/datasets/{dataset.pk}/columns/",
+            {"holds-0": "", "holds-1": "prompt", "holds-2": "completion"},
+            follow=True,
+        )
+
+        dataset.refresh_from_db()
+        assert (dataset.status, dataset.rows) == ("ready", 12)
+        assert "What do the columns hold?" not in answer.content.decode()
+
+    def test_columns_that_make_no_form_are_refused_with_what_there_is(
+        self, user: User, reader: Client
+    ) -> None:
+        dataset = builders.make_dataset(user, content=self.ROWS)
+
+        answer = reader.post(f"/datasets/{dataset.pk}/columns/", {"holds-1": "prompt"}, follow=True)
+
+        assert "The mapping does not say which column holds what." in answer.content.decode()
+
+    def test_from_the_wizard_one_comes_back_to_it(self, user: User, reader: Client) -> None:
+        draft = drafts.begin(user, dataset=builders.make_dataset(user, content=self.ROWS))
+
+        answer = reader.post(
+            f"/datasets/{draft.dataset_id}/columns/",
+            {"draft": str(draft.pk), "holds-1": "prompt", "holds-2": "completion"},
+        )
+
+        assert answer.headers["Location"] == f"/new/{draft.pk}/data/"

@@ -187,7 +187,7 @@ def test_the_rows_held_back_are_those_the_job_names() -> None:
     made = make_job()
     made["dataset"]["eval_rows"] = [3, 1]
 
-    train, held_back = train_checks.divided(rows, made)
+    train, held_back = train_checks.divided(rows, made, folder=Path())
 
     assert [row["text"] for row in held_back] == ["1", "3"]
     assert [row["text"] for row in train] == ["0", "2", "4"]
@@ -200,7 +200,17 @@ def test_numbers_that_are_no_split_of_the_rows_are_refused(numbers: list[int]) -
     made["dataset"]["eval_rows"] = numbers
 
     with pytest.raises(RunFailedError, match="held back"):
-        train_checks.divided(rows, made)
+        train_checks.divided(rows, made, folder=Path())
+
+
+def test_a_file_of_its_own_to_evaluate_with_leaves_all_rows_to_train_on(tmp_path: Path) -> None:
+    rows = [{"text": f"{number}"} for number in range(5)]
+    (tmp_path / "eval.jsonl").write_text('{"text": "apart"}\n')
+    made = {"recipe": {}, "dataset": {"format": "text", "eval_file": "eval.jsonl"}}
+
+    train, evaluation = train_checks.divided(rows, made, folder=tmp_path)
+
+    assert (train, evaluation) == (rows, [{"text": "apart"}])
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,20 @@ def test_preferences_lower_the_eval_loss_and_tell_rewards(
 
 
 @pytest.mark.full
+def test_prompts_and_completions_lower_the_eval_loss_of_the_completions(tmp_path: Path) -> None:
+    with training_machine(tmp_path / "home", data="prompt-completion.jsonl", rows=160) as run:
+        run.job["recipe"]["eval"] = {"share": 0.1, "steps": 12}
+        use_method(run, "sft", **QUICK | {"max_steps": 24, "learning_rate": 5e-3})
+
+        exit_event = run.result()
+
+        assert exit_event["outcome"] == "completed", run.events("error")
+        losses = [loss for _, loss in values(run, "eval/loss")]
+        assert losses[-1] < losses[0]
+        assert "The loss is taken of the completions." in texts(run)
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("method", ["dpo", "orpo"])
 def test_pairs_without_room_for_an_answer_are_left_out_counted_and_make_no_nan(
     tmp_path: Path, method: str

@@ -140,3 +140,26 @@ def test_packed_rows_lose_what_they_lose_one_by_one() -> None:
 
     assert found["tokens"] == 21 + 8 + 13 - 3
     assert found["apart"] < 1e-4
+
+
+@pytest.mark.full
+def test_the_arguments_that_spread_a_model_over_cards_are_names_the_trainer_knows() -> None:
+    """No more than that: without GPUs Trainer falls back to DDP (training-stack.md section 6)."""
+    script = """
+        import json, os
+        os.environ["WORLD_SIZE"] = "8"
+        import train_processes
+        from transformers import TrainingArguments
+        given = train_processes.sharing({"sharding": "fsdp2"})
+        alone = train_processes.sharing({"sharding": ""})
+        del os.environ["WORLD_SIZE"]
+        args = TrainingArguments("out", use_cpu=True, **given)
+        print(json.dumps({"alone": alone, "known": bool(args.fsdp), "config": args.fsdp_config}))
+    """
+
+    found = answer_of(script)
+
+    assert found["alone"] == {}
+    assert found["known"] is True
+    assert found["config"]["version"] == 2
+    assert found["config"]["auto_wrap_policy"] == "TRANSFORMER_BASED_WRAP"

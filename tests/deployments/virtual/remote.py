@@ -78,12 +78,11 @@ class VirtualRemote:
         fault = self._cloud.next_fault("start")
         if fault == "unknown":
             return Result(None, "", "")
-        if fault == "rebooted":
-            return Result(commands.REBOOTED, "", "The machine was rebooted.\n")
         if fault == "fails":
             return Result(1, "", "The agent ended twice without a word.\n")
         agent = self._machine.agent
-        if agent is not None and agent.died_at is not None and agent.died_at < agent.ends_at:
+        died_early = agent is not None and agent.died_at and agent.died_at < agent.ends_at
+        if fault == "rebooted" or died_early:
             return Result(commands.REBOOTED, "", "The machine was rebooted.\n")
         if agent is None:
             plan = self._cloud.plans.popleft() if self._cloud.plans else self._cloud.plan

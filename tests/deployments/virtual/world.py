@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.utils.module_loading import import_string
 
 from deployments import clouds, services, tasks
-from deployments.lifecycle import booting, collecting, fetching, preparing, training
+from deployments.lifecycle import booting, collecting, fetching, merging, preparing, training
 from deployments.models import CloudSnapshot, Deployment, Machine
 from deployments.providers import PROVIDERS
 from deployments.timing import Timing
@@ -57,7 +57,7 @@ class World:
         virtual_clock.use(self.clock, monkeypatch)
         monkeypatch.setitem(PROVIDERS, "lambda", self.cloud.provider_class())
         monkeypatch.setattr(tasks, "async_task", self._enqueue)
-        for module in (booting, collecting, fetching, preparing, training):
+        for module in (booting, collecting, fetching, merging, preparing, training):
             monkeypatch.setattr(module, "connect", partial(remote.connect, self.cloud))
         self._populate()
 

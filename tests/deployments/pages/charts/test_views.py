@@ -61,11 +61,25 @@ def test_the_tab_shows_every_chart_with_its_table_and_its_csv(user: User, reader
     page = reader.get(address(deployment)).content.decode()
 
     for kind in kinds.KINDS:
+        if kind in kinds.OF_PAIRS:
+            assert kind.title not in page
+            continue
         assert f'id="chart-{kind.name}"' in page
         assert f'href="{address(deployment)}{kind.name}/"' in page
         assert f'href="{address(deployment)}{kind.name}.csv"' in page
     assert "the limit is card, 22.5\N{NO-BREAK SPACE}GB" in page
     assert "the limit is budget, $2.50" in page
+
+
+def test_rewards_have_charts_where_pairs_are_learnt(user: User, reader: Client) -> None:
+    deployment = scenes.training(user)
+    rewards = {"train/rewards/margins": [0.1, 0.4], "train/rewards/accuracies": [0.5, 0.9]}
+    telling.told(deployment.machines.get(), rewards)
+
+    page = reader.get(address(deployment)).content.decode()
+
+    for kind in kinds.OF_PAIRS:
+        assert f'id="chart-{kind.name}"' in page
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from deployments import kill_switch, overview
-from deployments.models import Draft, UserLimits
+from deployments.models import Draft, HubPush, UserLimits
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import entry_for
 from tests import builders
 from tests.deployments.api.conftest import BASE_URL
 from tests.deployments.pages import scenes
-from tests.deployments.pages.every_error.stage import HOSTILE, Row, Shown, Stage, shown
+from tests.deployments.pages.every_error.stage import HOSTILE, Provoke, Row, Shown, Stage, shown
 from tests.deployments.pages.wizard.market import ready_draft
 
 NEW_SECRET = "secret_rotated_fedcba9876543210.q7R2t9XzKnewKey"
@@ -239,6 +239,44 @@ def adapter_is_lost(stage: Stage) -> Shown:
     return shown(stage.reader.get(f"/jobs/{artifact.job_id}/files/{artifact.pk}/"))
 
 
+def push_failed(code: str) -> Provoke:
+    """Return how to see a push that failed with this code on the Files tab."""
+
+    def provoke(stage: Stage) -> Shown:
+        run = scenes.ended(stage.user)
+        error = {"code": code, "message": f"The Hub said {HOSTILE}.", "remedy": "Push again."}
+        HubPush.objects.create(
+            artifact=run.artifacts.get(),
+            repo_id="ada/support",
+            state="failed",
+            error=error,
+            created_at=builders.NOON,
+        )
+        return shown(stage.reader.get(f"/jobs/{run.job_id}/files/"))
+
+    return provoke
+
+
+def resume_without_a_checkpoint(stage: Stage) -> Shown:
+    run = scenes.cancelled(stage.user)
+    return shown(stage.reader.get(f"/jobs/{run.job_id}/resume/"))
+
+
+def resume_what_is_at_its_end(stage: Stage) -> Shown:
+    stage.market.assert_call_count(f"{BASE_URL}/instance-types", 0)
+    run = scenes.cancelled(stage.user)
+    home = builders.make_checkpoint_at_home(run.machines.get(), step=32)
+    given = {
+        "checkpoint": str(home.pk),
+        "num_train_epochs": "0.1",
+        "machine": "lambda|gpu_1x_a10|us-east-1|1.29",
+        "budget_limit": "2.00",
+        "max_hours": "6",
+    }
+    return shown(stage.reader.post(f"/jobs/{run.job_id}/resume/", given))
+
+
+FILES = "files tab"
 VAULT, REPLACE, WIZARD, REVIEW = "vault", "replace key", "wizard, hardware", "wizard, review"
 ERROR_PAGE = "error page"
 ROWS = (
@@ -266,6 +304,11 @@ ROWS = (
     Row("E_DATASET_IN_USE", "delete data", data_is_in_use, "Keep the data"),
     Row("E_DATASET_LOST", ERROR_PAGE, data_is_lost, "missing on the disk"),
     Row("E_ARTIFACT_MISSING", ERROR_PAGE, adapter_is_lost, "no longer in the data folder"),
+    Row("E_HUB_TOKEN", FILES, push_failed("E_HUB_TOKEN"), "The Hub said"),
+    Row("E_HUB_REFUSED", FILES, push_failed("E_HUB_REFUSED"), "The Hub said"),
+    Row("E_HUB_UNREACHABLE", FILES, push_failed("E_HUB_UNREACHABLE"), "The Hub said"),
+    Row("E_NO_CHECKPOINT", ERROR_PAGE, resume_without_a_checkpoint, "nothing to go on from"),
+    Row("E_NOTHING_LEFT", "resume", resume_what_is_at_its_end, "Nothing is left to train"),
     Row("E_NOT_FOUND", ERROR_PAGE, not_found, "There is nothing here"),
     Row("E_INVALID", ERROR_PAGE, too_many_fields, "This request cannot be read"),
     Row("E_FORBIDDEN", ERROR_PAGE, stale_form, "This form has gone stale"),

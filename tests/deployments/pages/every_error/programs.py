@@ -57,6 +57,13 @@ def behind_the_end(stage: Stage) -> Shown:
     return shown(program(stage).get(address, headers={"Range": "bytes=999-"}))
 
 
+def resume_what_lives(stage: Stage) -> Shown:
+    run = builders.make_deployment(stage.user)
+    builders.make_checkpoint_at_home(builders.make_machine(run))
+    address = f"/api/training/jobs/{run.job_id}/resume"
+    return shown(program(stage).post(address, {}, content_type=JSON))
+
+
 def old_address(stage: Stage) -> Shown:
     return shown(Client().get("/api/datasets/download?token=unknown"))
 
@@ -107,6 +114,7 @@ ROWS = (
     Row("E_MEDIA_TYPE", PLACE, wrong_body, "Unsupported media type"),
     Row("E_NOT_ACCEPTABLE", PLACE, wrong_accept, "Accept header"),
     Row("E_RANGE", PLACE, behind_the_end, "behind its end"),
+    Row("E_RUN_LIVES", PLACE, resume_what_lives, "is not over yet"),
     Row("E_DOWNLOAD_TOKEN", PLACE, old_address, "address"),
     Row("E_PASSWORD_NEEDED", PLACE, password_long_ago, "your password again"),
     Row("E_REQUEST_ID_USED", PLACE, another_request, "used for a different"),

@@ -7,7 +7,7 @@ from django.test import Client
 from deployments.models import Deployment
 from tests.deployments.pages.test_wording import spoken
 
-TABS = ("", "charts/", "logs/", "events/", "checkpoints/", "files/", "config/", "cost/")
+TABS = ("", "charts/", "samples/", "logs/", "events/", "checkpoints/", "files/", "config/", "cost/")
 
 
 def address(deployment: Deployment, more: str = "") -> str:

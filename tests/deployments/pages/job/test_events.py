@@ -18,6 +18,7 @@ def test_the_machine_is_shown_with_all_it_tells_of_itself(user: User, reader: Cl
     assert "Running." in page
     assert "python 3.10.12, torch 2.13.0, trl 1.9.2, peft 0.19" in page
     assert "GPU use 97 %" in page
+    assert "If this server falls silent for 30 min, the machine saves and stops training." in page
     assert "Everything is in place; training." in page
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from datasets.models import Dataset
 from deployments import drafts
 from deployments.models import Draft
 from tests import builders
+from tests.datasets.models import model_in
 from tests.deployments.pages.wizard.walking import words
 
 DUPLICATES = builders.json_lines([*builders.chat_rows(40), *builders.chat_rows(3)])
@@ -248,7 +250,7 @@ def test_the_rows_held_out_are_chosen_and_kept(
     reader.post(url(draft), {"share": share})
 
     draft.refresh_from_db()
-    assert draft.values["eval"] == {"share": kept}
+    assert draft.values["eval"] == {"share": kept, "dataset_id": None}
     page = reader.get(url(draft)).content.decode()
     assert re.search(rf'value="{re.escape(str(kept if kept else 0))}"\s+checked', page)
 
@@ -270,3 +272,92 @@ def test_data_deleted_meanwhile_is_told_at_every_later_step(reader: Client, user
 
     assert "The data was deleted." in page
     assert "Choose data to go on." in words(reader.get(url(draft)).content.decode())
+
+
+class TestAnotherFile:
+    """Measuring with data of its own instead of rows held out."""
+
+    @pytest.fixture
+    def other(self, user: User) -> Dataset:
+        content = builders.json_lines(builders.chat_rows(60)[45:])
+        return builders.make_dataset(user, name="Kept apart", content=content)
+
+    def test_it_is_offered_where_there_is_one_of_the_same_format(
+        self, reader: Client, user: User, other: Dataset
+    ) -> None:
+        page = reader.get(url(draft_with(user))).content.decode()
+
+        assert "Another file" in page
+        assert f'<option value="{other.pk}"' in page
+
+    def test_without_one_it_is_not(self, reader: Client, user: User) -> None:
+        builders.make_dataset(
+            user, content=builders.json_lines([{"text": f"{n}"} for n in range(12)])
+        )
+
+        assert "Another file" not in reader.get(url(draft_with(user))).content.decode()
+
+    def test_it_is_kept_and_no_row_is_held_out(
+        self, reader: Client, user: User, other: Dataset
+    ) -> None:
+        draft = draft_with(user)
+
+        reader.post(url(draft), {"share": "file", "evaluation": str(other.pk)})
+
+        draft.refresh_from_db()
+        assert draft.values["eval"] == {"dataset_id": str(other.pk)}
+        assert drafts.gaps(draft)["data"] == ()
+        assert words(reader.get(url(draft)).content.decode()).count("held out") <= 1
+
+    @pytest.mark.parametrize("given", ["", "not an id"])
+    def test_a_file_must_be_named(
+        self, reader: Client, user: User, other: Dataset, given: str
+    ) -> None:
+        draft = draft_with(user)
+
+        page = reader.post(url(draft), {"share": "file", "evaluation": given}).content.decode()
+
+        assert "Choose the file to measure with." in page
+        draft.refresh_from_db()
+        assert "eval" not in draft.values
+
+    def test_rows_in_both_are_warned_of(self, reader: Client, user: User) -> None:
+        draft = draft_with(user)
+        same = builders.make_dataset(user, name="The same")
+
+        draft = drafts.change(draft, {"eval": {"dataset_id": str(same.pk)}})
+
+        page = reader.get(url(draft)).content.decode()
+        assert "overlap_train_eval" in page
+        assert "I have seen the warnings" in page
+
+
+class TestTheModelsOwnCount:
+    """With a model at hand whose tokeniser we have, tokens are counted by it."""
+
+    def test_they_are_exact_once_a_model_is_chosen(
+        self, reader: Client, user: User, tmp_path: Path, settings: Settings
+    ) -> None:
+        settings.LOCAL_MODELS_DIR = tmp_path
+        (tmp_path / "small").mkdir()
+        model_in(tmp_path / "small")
+        draft = draft_with(user)
+        before = reader.get(url(draft)).content.decode()
+
+        draft = drafts.change(draft, {"base_model": "local:small"})
+
+        page = reader.get(url(draft)).content.decode()
+        assert "Tokens, estimated" in before
+        assert "Tokens, estimated" not in page
+
+    def test_a_model_without_chat_template_is_a_gap_of_its_step(
+        self, user: User, tmp_path: Path, settings: Settings
+    ) -> None:
+        settings.LOCAL_MODELS_DIR = tmp_path
+        (tmp_path / "base").mkdir()
+        model_in(tmp_path / "base", template=None)
+
+        draft = drafts.change(draft_with(user), {"base_model": "local:base"})
+
+        (gap,) = drafts.gaps(draft)["model"]
+        assert "no chat template" in gap.message

@@ -86,7 +86,7 @@ def test_what_cannot_run_says_why_and_what_would_help(reader: Client, draft: Dra
     assert "It lacks 1.7 GB of memory" in words
     assert "It would run with" in words
     assert "1 row at once, 16 batches a step" in words
-    assert "8 GPUs, of which this version would use one" in words
+    assert "8 GPUs at once: tried with processes on a CPU alone" in words
 
 
 def test_a_budget_of_twice_the_high_estimate_is_suggested(reader: Client, draft: Draft) -> None:
@@ -187,7 +187,8 @@ def test_f13_a_machine_that_was_taken_meanwhile_is_not_chosen(
 def test_where_nothing_is_free_what_is_ticked_is_waited_for(
     reader: Client, draft: Draft, market: responses.RequestsMock
 ) -> None:
-    sold_out = ("gpu_1x_gh200", "gpu_1x_h100_pcie", "gpu_1x_h100_sxm5")
+    several = ("gpu_2x_a100", "gpu_8x_a100")
+    sold_out = ("gpu_1x_gh200", "gpu_1x_h100_pcie", "gpu_1x_h100_sxm5", *several)
     again(market, **dict.fromkeys(sold_out, ()))
 
     refused = reader.post(address(draft), choice(machine=""))

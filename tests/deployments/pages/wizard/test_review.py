@@ -371,7 +371,12 @@ def test_the_bundle_holds_every_file_and_the_job_as_it_will_be(
         job = json.load(found)
     assert names == {"job.json", *(name for name, _, _ in PAYLOAD_FILES)}
     assert job["recipe"]["hyperparameters"]["max_length"] == 1024
-    assert job["expected"] == {"gpu_count": 1, "vram_gib": 80, "architecture": "x86_64"}
+    assert job["expected"] == {
+        "gpu_count": 1,
+        "vram_gib": 80,
+        "architecture": "x86_64",
+        "peak_tflops": 756.5,
+    }
     assert job["deadline_seconds"] == 7200
 
 

@@ -72,7 +72,7 @@ def test_untouched_settings_are_kept_as_the_preset_alone(reader: Client, draft: 
     assert changed(draft) == {}
     assert draft.values["preset"] == "balanced"
     assert drafts.gaps(draft)["training"] == ()
-    assert draft.values["eval"] == {"share": 0.05, "steps": None}
+    assert draft.values["eval"] == {"share": 0.05, "steps": None, "samples": 3}
 
 
 def test_what_differs_from_the_preset_is_kept_marked_and_can_be_reset(
@@ -86,7 +86,7 @@ def test_what_differs_from_the_preset_is_kept_marked_and_can_be_reset(
     assert draft.values["eval"]["steps"] == 7
     assert "changed Reset Max length, in tokens to 2048" in page
     assert "changed Reset Gradient checkpointing to ticked" in page
-    assert "21 more settings, 2 changed" in page
+    assert "22 more settings, 2 changed" in page
 
     reader.post(url(draft), given | {"reset": "max_length"})
     assert changed(draft) == {"gradient_checkpointing": False}
@@ -215,3 +215,13 @@ def test_refreshing_shows_what_was_saved(reader: Client, draft: Draft) -> None:
     reader.post(url(draft), settings_of(num_train_epochs="2") | {"go": "back"})
 
     assert re.search(r'name="num_train_epochs" value="2"', reader.get(url(draft)).content.decode())
+
+
+def test_a_merged_model_can_be_asked_for(reader: Client, draft: Draft) -> None:
+    reader.post(url(draft), settings_of() | {"merged": "on"})
+
+    draft.refresh_from_db()
+    assert drafts.recipe(draft)["export"] == {"merged": True}
+    assert changed(draft) == {}
+    page = reader.get(url(draft)).content.decode()
+    assert re.search(r'name="merged"[^>]* checked', page)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deployments', '0018_artifact_card_due'),
+        ('deployments', '0020_machine_merged_left'),
     ]
 
     operations = [
