@@ -1,6 +1,6 @@
 """What can be rented now, asked live under the user's own keys."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,8 @@ from core.time import database_now
 from deployments import clouds
 from deployments.providers import PROVIDERS
 from deployments.providers.base import Offer
-from secrets_vault.services import entry_for
+from secrets_vault.models import VaultEntry
+from secrets_vault.services import entries_for
 
 RECENT_SECONDS = 30.0
 
@@ -30,6 +31,11 @@ class Catalogue:
     silent: tuple[str, ...] = ()
 
 
+def cloud_keys(user: User, *, platform: str | None = None) -> list[VaultEntry]:
+    """Return the user's keys of all clouds, or of the named one, in the order of their names."""
+    return entries_for(user, [platform] if platform else list(PROVIDERS))
+
+
 def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
     """Ask the named cloud, or each one the user has a key for.
 
@@ -39,8 +45,7 @@ def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
     """
     if platform is not None:
         clouds.provider_class(platform)
-    entries = [entry_for(user, name) for name in ([platform] if platform else sorted(PROVIDERS))]
-    keys = [entry for entry in entries if entry is not None]
+    keys = cloud_keys(user, platform=platform)
     if not keys:
         raise InvalidInputError(
             "Your vault holds no key for this.",
@@ -48,6 +53,14 @@ def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
             code="E_NO_KEY",
             param="platform",
         )
+    return ask(keys)
+
+
+def ask(keys: Sequence[VaultEntry], *, needed: Collection[str] = ()) -> Catalogue:
+    """Ask the clouds of these keys; one that is not ``needed`` may fail while another answers.
+
+    Raises: ProviderError when a needed one, or every one, does not accept the key and answer.
+    """
     as_of = database_now()
     offers: list[Offer] = []
     failures: list[SlipwayError] = []
@@ -55,6 +68,8 @@ def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
         try:
             offers += clouds.provider_for(entry).offers()
         except SlipwayError as error:
+            if entry.provider in needed:
+                raise
             failures.append(error)
     if len(failures) == len(keys):
         raise failures[0]
@@ -68,8 +83,8 @@ def recent_offers(user: User, *, max_age_seconds: float = RECENT_SECONDS) -> Cat
 
     Raises what ``live_offers`` does. What is started asks the cloud itself.
     """
-    keys = [entry_for(user, name) for name in sorted(PROVIDERS)]
-    name = "offers-" + "-".join(f"{key.pk.hex}.{key.fingerprint}" for key in keys if key)
+    keys = cloud_keys(user)
+    name = "offers-" + "-".join(f"{key.pk.hex}.{key.fingerprint}" for key in keys)
     kept: Catalogue | None = cache.get(name)
     if kept is not None:
         age = (database_now() - kept.as_of).total_seconds()

@@ -6,7 +6,7 @@ did with it stands in the deployment's own events (I19).
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -63,7 +63,13 @@ def add_entry(user: User, *, provider: str, secret: str, label: str = "") -> Vau
 
 def entry_for(user: AbstractBaseUser, provider: str) -> VaultEntry | None:
     """Return the user's own key for a provider, or None; nobody else's is ever found (T2)."""
-    return VaultEntry.objects.active().filter(user_id=user.pk, provider=provider).first()
+    return next(iter(entries_for(user, [provider])), None)
+
+
+def entries_for(user: AbstractBaseUser, providers: Iterable[str]) -> list[VaultEntry]:
+    """Return the user's own keys for these providers, in the order of the providers' names."""
+    mine = VaultEntry.objects.active().filter(user_id=user.pk, provider__in=list(providers))
+    return list(mine.order_by("provider"))
 
 
 def open_secret(entry: VaultEntry) -> str:

@@ -116,6 +116,7 @@ class TestGet:
             "platform": "lambda",
             "status": "active",
             "ip": "203.0.113.7",
+            "ssh_port": 22,
             "region": "us-east-1",
             "instance_type": "gpu_1x_a10",
             "hourly": "1.29",
@@ -126,6 +127,7 @@ class TestGet:
             "gone_at": None,
             "gone_proof": None,
             "billed": None,
+            "cloud_billed": None,
         }
         assert answer["cost"]["final"] is None
         assert answer["attention"] is None
