@@ -72,6 +72,8 @@ RUNPOD_HOST_KEY = environment.choice(
 RUNPOD_IMAGE = environment.text("RUNPOD_IMAGE")
 RUNPOD_DISK_GB = int(environment.number("RUNPOD_DISK_GB", default=0))
 LAMBDA_SSH_KEY_PATH = environment.text("LAMBDA_SSH_KEY_PATH")
+# Whether a user's own machine may be at a loopback address, which is this server itself.
+SSH_ALLOW_LOOPBACK = environment.flag("SSH_ALLOW_LOOPBACK", default=DEBUG)
 DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
 # From so much spent on, a run is cancelled only by typing its name.
 CONFIRM_NAME_FROM_USD = Decimal(str(environment.number("CONFIRM_NAME_FROM_USD", default=20)))

@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 
 from deployments import clouds
 from deployments.acceptance import LOOPBACK
-from deployments.providers import PROVIDERS
+from deployments.providers import rented
 from deployments.timing import Timing
 
 # D10: any slice of work ends within this, whatever it waits for.
@@ -28,7 +28,7 @@ def check_app_url(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Chec
         return []
     url = urlsplit(settings.APP_URL)
     if url.hostname in LOOPBACK:
-        real = ", ".join(platform for platform in PROVIDERS if not _is_practice(platform))
+        real = ", ".join(platform for platform in rented() if not _is_practice(platform))
         if not real:
             return []
         return [
@@ -68,7 +68,7 @@ def check_hub(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMes
 def check_clouds(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """Two settings that are meant for the practice cloud, or for odd images, and cost safety."""
     found: list[CheckMessage] = []
-    for platform in PROVIDERS:
+    for platform in rented():
         vendor = clouds.provider_class(platform).default_endpoint().base_url
         if settings.ALLOW_CPU_MACHINES and clouds.endpoint(platform).base_url == vendor:
             found.append(

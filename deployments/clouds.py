@@ -11,7 +11,7 @@ from core.errors import InvalidInputError
 from deployments.models import Deployment, Machine
 from deployments.pacer import DatabasePacer, Kind
 from deployments.providers import PROVIDERS
-from deployments.providers.base import Capabilities, Endpoint, Pacer, Provider
+from deployments.providers.base import Capabilities, Endpoint, Login, Pacer, Provider
 from deployments.remote import KeyPair, SshTarget, generate_key_pair, public_key_of
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import installation_secret, open_secret
@@ -49,6 +49,7 @@ def endpoint(platform: str) -> Endpoint:
         launch_timeout_seconds=settings.TIMING.launch_timeout_seconds,
         image=getattr(settings, f"{prefix}_IMAGE", "") or vendor.image,
         disk_gb=getattr(settings, f"{prefix}_DISK_GB", 0) or vendor.disk_gb,
+        allows_loopback=getattr(settings, f"{prefix}_ALLOW_LOOPBACK", False),
     )
 
 
@@ -106,15 +107,31 @@ def ssh_target(machine: Machine) -> SshTarget:
     Raises: InvalidInputError for a machine whose key is not known and not taken unseen (I12).
     """
     host, port = ssh_address(machine)
+    login = _login(machine)
     if not machine.host_public_key and not takes_first_contact(machine.platform):
         raise InvalidInputError(f"The host key of {machine.name} is not known yet.")
     return SshTarget(
         host=host,
         port=port,
-        user=endpoint(machine.platform).ssh_user,
-        private_key=login_key().private_key,
+        user=login.user if login else endpoint(machine.platform).ssh_user,
+        private_key=login.private_key if login else login_key().private_key,
         host_key=machine.host_public_key,
     )
+
+
+def _login(machine: Machine) -> Login | None:
+    """Open the key of a machine that is its user's own, and of no other."""
+    if not capabilities(machine.platform).is_own:
+        return None
+    return provider_for(machine.vault_entry).login()
+
+
+def host_key_for(provider: Provider, platform: str, generated: KeyPair) -> str:
+    """Return the host key a machine is known by before it is asked for; "" where none is."""
+    login = provider.login()
+    if login is not None:
+        return login.host_key
+    return generated.public_key if pins_host_key(platform) else ""
 
 
 def ssh_address(machine: Machine) -> tuple[str, int]:

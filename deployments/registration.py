@@ -10,7 +10,7 @@ from core.errors import InvalidInputError
 from core.time import database_now
 from datasets.in_use import register_in_use
 from datasets.models import Dataset
-from deployments import clouds
+from deployments import clouds, own_hosts
 from deployments.exports import hub
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray, TrainingConfig
 from deployments.models.deployments import TERMINAL
@@ -32,6 +32,7 @@ def register() -> None:
             check=partial(check_key, platform),
             in_use_by=machines_under,
             succession=Succession(machines_shown_to, machines_missing, look_again),
+            prepare=own_hosts.prepare if provider.capabilities.is_own else None,
         )
     register_kind(hub.PROVIDER, hub.LABEL, check=check_hub_token)
     register_in_use(uses_of_dataset)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from deployments import clouds
 from deployments.models import Machine, WorkerHeartbeat
-from deployments.providers import PROVIDERS
+from deployments.providers import PROVIDERS, rented
 
 BEAT_NAME = "reap"
 # Its timer goes every 5 minutes: three turns missed are no accident.
@@ -29,8 +29,8 @@ def is_late(looked: datetime | None, *, now: datetime) -> bool:
 
 
 def is_needed(machines: Iterable[Machine]) -> bool:
-    """Say whether any of these costs real money: a practice machine needs no guard."""
+    """Say whether any of these costs real money: a practice machine or one's own needs no guard."""
     return any(
         clouds.endpoint(platform).base_url == PROVIDERS[platform].default_endpoint().base_url
-        for platform in {machine.platform for machine in machines}
+        for platform in {machine.platform for machine in machines} & {*rented()}
     )

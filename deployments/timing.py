@@ -61,6 +61,9 @@ class Timing:
     terminate_alarm_seconds: float = 600.0
     # F67: how long a machine may be shown as ending.
     terminating_alarm_seconds: float = 900.0
+    # How long a user's own machine, asked to let go of a run, may be away before the run ends
+    # without it: nobody bills for it, and it may never come back.
+    own_machine_away_seconds: float = 86400.0
     # D2: how long after a deployment's end its machine names are watched.
     watch_seconds: float = 86400.0
     # F69: how long a machine with our prefix and no row may live.

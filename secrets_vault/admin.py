@@ -10,12 +10,13 @@ from secrets_vault.models import VaultEntry
 class VaultEntryAdmin(ReadOnlyAdmin):
     """One user's key for one provider; the sealed column is no field of any page."""
 
-    list_display = ("user", "provider", "label", "hint", "fingerprint", "status", "deleted_at")
+    list_display = ("user", "provider", "name", "label", "hint", "fingerprint", "status")
     list_filter = ("provider", "status")
     search_fields = ("user__username", "fingerprint")
     fields = (
         "user",
         "provider",
+        "name",
         "label",
         "hint",
         "fingerprint",

@@ -1,7 +1,7 @@
 """The kinds of key the vault knows; other apps tell it at start, it asks nobody."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +15,14 @@ class CheckResult:
     ok: bool | None
     message: str = ""
     remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is sealed of what its owner gave; ``name`` tells several of one kind apart."""
+
+    secret: str = field(repr=False)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class Kind:
     """One provider's keys: how to check one, what would break without it, how to replace it.
 
     ``in_use_by`` returns a line (or JSON object) for each thing that still needs the key.
+    ``prepare`` makes what is sealed out of what was given, and may ask the world; it raises
+    SlipwayError. Kinds with it may have several entries for one user, each under a name.
     """
 
     provider: str
@@ -45,6 +55,7 @@ class Kind:
     check: Callable[[str], CheckResult] | None = None
     in_use_by: Callable[["VaultEntry"], list[object]] | None = None
     succession: Succession | None = None
+    prepare: Callable[[str], Prepared] | None = None
 
 
 _kinds: dict[str, Kind] = {}
@@ -57,9 +68,10 @@ def register_kind(
     check: Callable[[str], CheckResult] | None = None,
     in_use_by: Callable[["VaultEntry"], list[object]] | None = None,
     succession: Succession | None = None,
+    prepare: Callable[[str], Prepared] | None = None,
 ) -> None:
     """Tell the vault of a provider; call it from ``AppConfig.ready``. A second call replaces."""
-    _kinds[provider] = Kind(provider, label, check, in_use_by, succession)
+    _kinds[provider] = Kind(provider, label, check, in_use_by, succession, prepare)
 
 
 def kind_of(provider: str) -> Kind | None:

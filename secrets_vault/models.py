@@ -42,6 +42,8 @@ class VaultEntry(models.Model):
     )
     provider = models.CharField(max_length=32, choices=provider_choices)
     label = models.CharField(max_length=100, blank=True, default="")
+    # Which of several of a kind, such as a machine's name; "" where a user has one key.
+    name = models.CharField(max_length=64, blank=True, default="")
     api_key_encrypted = SecretField(editable=False, null=True)
     hint = models.CharField(max_length=4, blank=True, default="")
     fingerprint = models.CharField(max_length=16)
@@ -60,13 +62,15 @@ class VaultEntry(models.Model):
         verbose_name_plural = "vault entries"
         constraints = [
             models.UniqueConstraint(
-                fields=["user", "provider"],
+                fields=["user", "provider", "name"],
                 condition=models.Q(deleted_at__isnull=True),
                 name="one_key_per_provider",
             )
         ]
 
     def __str__(self) -> str:
+        if self.name:
+            return f"{self.provider} machine {self.name}"
         return f"{self.provider} key {self.hint and '...'}{self.hint or self.fingerprint}"
 
 

@@ -1,5 +1,6 @@
 """How keys look from outside: never the key (T15)."""
 
+import json
 from typing import Any
 
 from rest_framework import serializers
@@ -7,6 +8,20 @@ from rest_framework import serializers
 from core.api.fields import StrictSerializer, Text
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import MAX_SECRET_CHARACTERS
+
+PARTS_HELP = (
+    "In place of ``secret``, for kinds that have several parts. A machine of your own (ssh): name, "
+    "address, port, user, private_key, hourly_price, host_key. Without ``host_key`` the answer is "
+    "409 E_HOSTKEY_UNCONFIRMED with the fingerprint to compare; then give that."
+)
+
+
+def as_secret(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what was given with the parts as one secret; one of both is needed."""
+    parts = given.pop("parts", None)
+    if (parts is None) == ("secret" not in given):
+        raise serializers.ValidationError({"secret": "Give either secret or parts."})
+    return given if parts is None else {**given, "secret": json.dumps(parts)}
 
 
 class VaultEntrySerializer(serializers.ModelSerializer[VaultEntry]):
@@ -17,6 +32,7 @@ class VaultEntrySerializer(serializers.ModelSerializer[VaultEntry]):
         fields = (
             "id",
             "provider",
+            "name",
             "label",
             "hint",
             "fingerprint",
@@ -37,12 +53,22 @@ class NewEntrySerializer(serializers.Serializer[Any]):
     secret = serializers.CharField(
         write_only=True,
         allow_blank=True,
+        required=False,
         trim_whitespace=False,
         help_text=f"At most {MAX_SECRET_CHARACTERS} characters; sealed and never shown again.",
+    )
+    parts = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False),
+        write_only=True,
+        required=False,
+        help_text=PARTS_HELP,
     )
     label = serializers.CharField(  # type: ignore[assignment]  # a field of the body
         max_length=100, required=False, allow_blank=True, default=""
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return as_secret(attrs)
 
 
 class ReplacementSerializer(StrictSerializer):
@@ -50,6 +76,16 @@ class ReplacementSerializer(StrictSerializer):
 
     secret = Text(
         write_only=True,
+        required=False,
         trim_whitespace=False,
         help_text=f"At most {MAX_SECRET_CHARACTERS} characters; sealed and never shown again.",
     )
+    parts = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False),
+        write_only=True,
+        required=False,
+        help_text=PARTS_HELP,
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return as_secret(attrs)

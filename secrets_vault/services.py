@@ -23,6 +23,8 @@ from secrets_vault.models import InstallationSecret, VaultEntry
 from secrets_vault.redaction import scrub
 
 MAX_SECRET_CHARACTERS = 4096
+# For kinds with several parts, an SSH key among them.
+MAX_PARTS_CHARACTERS = 8192
 # A hint of 4 characters must leave enough of the secret untold.
 _HINT_FROM_CHARACTERS = 16
 _LAST_USED_GRAIN = timedelta(minutes=1)
@@ -34,15 +36,16 @@ def add_entry(user: User, *, provider: str, secret: str, label: str = "") -> Vau
 
     Blanks around the secret are dropped, since they come from pasting.
     Raises: InvalidInputError for an unknown provider or an impossible secret; ConflictError when
-    the user has a key for this provider already.
+    the user has a key for this provider already; what the kind's ``prepare`` raises.
     """
     _check_provider(provider)
-    secret = _checked_secret(secret)
+    prepared = _prepared(provider, secret)
     entry = VaultEntry(
         user=user,
         provider=provider,
         label=label.strip(),
-        **_sealed(secret, user_id=user.pk, provider=provider),
+        name=prepared.name,
+        **_sealed(prepared, user_id=user.pk, provider=provider),
     )
     try:
         with transaction.atomic():
@@ -51,11 +54,12 @@ def add_entry(user: User, *, provider: str, secret: str, label: str = "") -> Vau
     except IntegrityError:
         if entry_for(user, provider) is None:
             raise
+        what = f"a machine named {prepared.name}" if prepared.name else "a key"
         raise ConflictError(
-            f"You have a key for {_label(provider)} already.",
+            f"You have {what} for {_label(provider)} already.",
             remedy="Replace that key, or delete it first.",
             code="E_KEY_EXISTS",
-            param="provider",
+            param="name" if prepared.name else "provider",
         ) from None
     # Read again: what is handed out holds no sealed text.
     return VaultEntry.objects.get(pk=entry.pk)
@@ -130,11 +134,11 @@ def replace_secret(
     provider could not be asked; ConflictError listing the machines that the new key does not
     see, or when the entry was changed meanwhile. After each of them nothing has changed.
     """
-    secret = _checked_secret(secret)
+    prepared = _prepared(entry.provider, secret, entry=entry)
     kind = kinds.kind_of(entry.provider)
     succession = kind.succession if kind is not None else None
-    shown = succession.shown_to(entry, secret) if succession is not None else frozenset()
-    changes = _sealed(secret, user_id=entry.user_id, provider=entry.provider) | {
+    shown = succession.shown_to(entry, prepared.secret) if succession is not None else frozenset()
+    changes = _sealed(prepared, user_id=entry.user_id, provider=entry.provider) | {
         "status": VaultEntry.Status.OK if succession else VaultEntry.Status.UNCHECKED,
         "status_message": "",
         "last_checked_at": database_now() if succession else None,
@@ -214,14 +218,14 @@ def _label(provider: str) -> str:
     return kind.label if kind is not None else provider
 
 
-def _checked_secret(secret: str) -> str:
+def _checked_secret(secret: str, *, limit: int) -> str:
     """Return the secret without surrounding blanks; the errors never repeat any of it."""
     secret = secret.strip()
     problem = ""
     if not secret:
         problem = "The secret is empty."
-    elif len(secret) > MAX_SECRET_CHARACTERS:
-        problem = f"The secret is longer than {MAX_SECRET_CHARACTERS} characters."
+    elif len(secret) > limit:
+        problem = f"The secret is longer than {limit} characters."
     elif not all(character.isprintable() for character in secret):
         problem = "The secret holds characters that no key has, such as a line break."
     if problem:
@@ -231,11 +235,30 @@ def _checked_secret(secret: str) -> str:
     return secret
 
 
-def _sealed(secret: str, *, user_id: object, provider: str) -> dict[str, Any]:
+@sensitive_variables("secret", "prepared")
+def _prepared(provider: str, secret: str, *, entry: VaultEntry | None = None) -> kinds.Prepared:
+    """Return what is sealed; what takes an entry's place must be the same of several."""
+    kind = kinds.kind_of(provider)
+    if kind is None or kind.prepare is None:
+        return kinds.Prepared(_checked_secret(secret, limit=MAX_SECRET_CHARACTERS))
+    prepared = kind.prepare(_checked_secret(secret, limit=MAX_PARTS_CHARACTERS))
+    if entry is not None and prepared.name != entry.name:
+        raise InvalidInputError(
+            f"This is {prepared.name}, and not {entry.name}. Nothing was changed.",
+            remedy="Keep its name, or add it as another one.",
+            param="name",
+        )
+    return prepared
+
+
+def _sealed(prepared: kinds.Prepared, *, user_id: object, provider: str) -> dict[str, Any]:
     """Return the columns that hold a key and tell it from others."""
+    secret = prepared.secret
+    # The end of what has parts tells nothing of it.
+    hint = "" if prepared.name or len(secret) < _HINT_FROM_CHARACTERS else secret[-4:]
     return {
         "api_key_encrypted": sealing.bind(secret, **_owner(user_id, provider)),
-        "hint": secret[-4:] if len(secret) >= _HINT_FROM_CHARACTERS else "",
+        "hint": hint,
         "fingerprint": hashlib.sha256(secret.encode()).hexdigest()[:16],
     }
 

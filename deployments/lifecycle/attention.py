@@ -63,6 +63,9 @@ def _does_not_end(s: Situation, machine: Machine) -> Fault | None:
         return None
     if ending:
         return faults.stuck_ending(machine.name, minutes=limit / 60)
+    if _is_own(machine):
+        told = f"{machine.instance_type} was asked to let go of {machine.name} and has not."
+        return faults.own_machine_away("E_CANNOT_END", told, machine=machine.name)
     return faults.not_proven_gone(machine.name, region=machine.region)
 
 
@@ -78,9 +81,16 @@ def _unhealthy_or_dearer(machine: Machine) -> Fault | None:
 
 def _by_hand(words: Words, error: Mapping[str, Any], machine: Machine) -> Fault:
     """F56: our key no longer reaches the account, so only a person can end the machine."""
+    code, message = str(error.get("code")), str(error.get("message"))
+    if _is_own(machine):
+        return faults.own_machine_away(code, message, machine=machine.name)
     return words(
-        str(error.get("code")),
-        str(error.get("message")),
+        code,
+        message,
         machine=f"{machine.instance_id or machine.name} in {machine.region}",
         console_url=clouds.capabilities(machine.platform).console_url,
     )
+
+
+def _is_own(machine: Machine) -> bool:
+    return clouds.capabilities(machine.platform).is_own

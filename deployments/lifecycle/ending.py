@@ -1,8 +1,9 @@
 """Ending: every machine is asked to end and proven gone, then the outcome is shown (D3)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 
-from deployments import costs
+from deployments import clouds, costs
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.knowledge import machine_fault, proof, proven_gone, settle, silence
@@ -115,10 +116,47 @@ def _end_machine(s: Situation, machine: Machine) -> Action:
         return settle(s, machine) or Rest(s.timing.poll_seconds)
     if proven_gone(machine, timing=s.timing):
         return _gone(s, machine)
+    if _is_own_and_away(s, machine):
+        return _left_behind(s, machine)
     if machine.next_terminate_at is None or machine.next_terminate_at <= s.now:
         return Do(Effect.TERMINATE, machine)
     until_next = (machine.next_terminate_at - s.now).total_seconds()
     return Rest(min(s.timing.poll_seconds, until_next))
+
+
+def _is_own_and_away(s: Situation, machine: Machine) -> bool:
+    """Whether its own user's machine has not answered for so long that nobody waits any more."""
+    limit = s.timing.own_machine_away_seconds
+    return (
+        clouds.capabilities(machine.platform).is_own
+        and machine.terminate_error is not None
+        and s.age(machine.end_wanted_at or s.now) >= limit
+        and s.age(machine.seen_at or machine.requested_at) >= limit
+    )
+
+
+def _left_behind(s: Situation, machine: Machine) -> Record:
+    """Settle a run whose machine is away: nobody bills for it, so only its user may miss it.
+
+    Should it come back with the run still on it, the sweep lets it go.
+    """
+    hours = s.timing.own_machine_away_seconds / 3600
+    ended = machine.end_wanted_at or s.now
+    return Record(
+        "left_behind",
+        f"{machine.instance_type} has not answered for {hours:.0f} hours, and it is your own: this "
+        f"run ends without it. If it comes back, what {machine.name} left on it is removed.",
+        machine=machine,
+        machine_changes={"gone_at": s.now, "billed_usd": _rent(machine, ended)},
+    )
+
+
+def _rent(machine: Machine, until: datetime) -> Decimal:
+    return costs.rent(
+        machine.hourly_price,
+        seconds=(until - machine.requested_at).total_seconds(),
+        quantum_seconds=machine.billing_quantum_seconds,
+    )
 
 
 def _gone(s: Situation, machine: Machine) -> Record:
@@ -129,11 +167,7 @@ def _gone(s: Situation, machine: Machine) -> Record:
         machine=machine,
         machine_changes={
             "gone_at": gone_at,
-            "billed_usd": costs.rent(
-                machine.hourly_price,
-                seconds=(gone_at - machine.requested_at).total_seconds(),
-                quantum_seconds=machine.billing_quantum_seconds,
-            ),
+            "billed_usd": _rent(machine, gone_at),
         },
         data=proof(machine),
     )

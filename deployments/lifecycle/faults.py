@@ -183,6 +183,17 @@ def not_proven_gone(name: str, *, region: str) -> Fault:
     )
 
 
+def own_machine_away(code: str, message: str, *, machine: str) -> Fault:
+    """Told of a machine that its user already has: nobody rents it out, so nobody bills for it."""
+    return fault(
+        code,
+        f"{message} It is your own machine: we never switch it off, and it costs what you say it "
+        f"does. What {machine} left there may still be on it.",
+        remedy="Switch it on and let this server reach it: then we end the run's processes, remove "
+        "its files and let the machine go. We go on trying.",
+    )
+
+
 def out_of_reach(code: str, message: str, *, machine: str, console_url: str) -> Fault:
     return fault(
         code,

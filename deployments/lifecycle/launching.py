@@ -25,7 +25,7 @@ from deployments.providers.base import (
     Refused,
 )
 from deployments.quotes import Wish
-from deployments.remote import KeyPair, generate_key_pair
+from deployments.remote import generate_key_pair
 from deployments.timing import Timing
 from secrets_vault.models import VaultEntry
 
@@ -59,7 +59,8 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         return 0.0
     host_key = generate_key_pair("slipway-machine")
     lease.renew(purpose="launch", seconds=timing.lease_seconds)
-    intent = _intend(lease, offer, host_key=host_key)
+    known_by = clouds.host_key_for(provider, offer.platform, host_key)
+    intent = _intend(lease, offer, host_key=known_by)
     # Looked at only now: whoever turns the switch later finds the intent, and ends what it brings.
     blocked = spending.blocked(spending.limits())
     if blocked is not None:
@@ -159,7 +160,7 @@ def machine_name(lease: Lease, *, attempt: int, node: int) -> str:
     return f"{installation_id()}-{lease.deployment.pk.hex[:8]}-a{attempt}-n{node}-t{epoch}"
 
 
-def _intend(lease: Lease, offer: Offer, *, host_key: KeyPair) -> Machine:
+def _intend(lease: Lease, offer: Offer, *, host_key: str) -> Machine:
     d = lease.deployment
     newest = d.machines.order_by("-attempt").first()
     attempt = newest.attempt + 1 if newest else 1
@@ -178,7 +179,7 @@ def _intend(lease: Lease, offer: Offer, *, host_key: KeyPair) -> Machine:
         architecture=offer.architecture,
         hourly_price=offer.hourly_price_usd,
         billing_quantum_seconds=clouds.capabilities(offer.platform).billing_quantum_seconds,
-        host_public_key=host_key.public_key if clouds.pins_host_key(offer.platform) else "",
+        host_public_key=host_key,
         requested_at=lease.now,
     )
     price = offer.hourly_price_usd.quantize(Decimal("0.01"))

@@ -6,7 +6,7 @@ from django import forms
 
 from core.errors import SlipwayError
 from deployments.exports import hub
-from deployments.providers import PROVIDERS
+from deployments.providers import PROVIDERS, rented
 
 
 class PlainForm(forms.Form):
@@ -32,7 +32,7 @@ def _look(widget: forms.Widget) -> str:
 
 def cloud_choices() -> list[tuple[str, str]]:
     """Return (platform, label) of every cloud; derived, so that a new one needs no change here."""
-    return [(name, provider.capabilities.label) for name, provider in PROVIDERS.items()]
+    return [(name, PROVIDERS[name].capabilities.label) for name in rented()]
 
 
 class ReplacementForm(PlainForm):

@@ -149,12 +149,9 @@ def alarm(
         return None
     code = str(attention.get("code", ""))
     living = machine if machine is not None and machine.may_live else None
-    hourly = f" {usd(living.hourly)} an hour" if living else ""
     return Alarm(
         title=_alarm_title(code, cloud=cloud, ending=_ends(run)),
-        price=f"A machine keeps billing{hourly} while this lasts."
-        if run.bills
-        else "Nothing bills.",
+        price=_alarm_price(run, living),
         happened=str(attention.get("message", "")),
         cost=_alarm_cost(run),
         next=_alarm_next(run, code, cloud=cloud),
@@ -165,6 +162,13 @@ def alarm(
         machine=None if code in TITLES else living,
         console_url=console_url,
     )
+
+
+def _alarm_price(run: DeploymentOverview, living: MachineOverview | None) -> str:
+    if not run.bills or (living is not None and not living.hourly):
+        return "Nothing bills."
+    hourly = f" {usd(living.hourly)} an hour" if living else ""
+    return f"A machine keeps billing{hourly} while this lasts."
 
 
 def _ends(run: DeploymentOverview) -> bool:

@@ -9,6 +9,7 @@ from deployments.pages import (
     data_columns,
     machines,
     notifications,
+    own_machine,
     runs,
     vault,
 )
@@ -64,6 +65,8 @@ urlpatterns = [
     path("settings/webhooks/<uuid:webhook_id>/", include("deployments.pages.webhook_urls")),
     path("vault/", vault.vault, name="vault"),
     path("vault/add/", vault.add, name="vault-add"),
+    path("vault/machine/", own_machine.add, name="own-machine"),
+    path("vault/<uuid:entry_id>/machine/", own_machine.replace, name="own-machine-replace"),
     path("vault/<uuid:entry_id>/check/", vault.check, name="vault-check"),
     path("vault/<uuid:entry_id>/replace/", vault.replace, name="vault-replace"),
     path("vault/<uuid:entry_id>/delete/", vault.delete, name="vault-delete"),

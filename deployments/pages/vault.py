@@ -18,7 +18,7 @@ from deployments.models import Draft
 from deployments.pages.answers import member, page
 from deployments.pages.confirm import ask, confirmed
 from deployments.pages.forms import HubTokenForm, KeyForm, ReplacementForm
-from deployments.providers import PROVIDERS
+from deployments.providers import rented
 from deployments.providers.base import ProviderAuthError
 from secrets_vault import services
 from secrets_vault.kinds import kind_of
@@ -64,7 +64,7 @@ def add(request: HttpRequest) -> HttpResponse:
         messages.warning(
             request, f"The key is sealed, but could not be checked: {entry.status_message}"
         )
-    return redirect(_where_the_key_was_asked_for(request, user))
+    return redirect(where_it_was_asked_for(request, user))
 
 
 @page
@@ -87,6 +87,8 @@ def replace(request: HttpRequest, entry_id: UUID) -> HttpResponse:
     """Ask for a new key; on POST let it take over if it sees every machine (F55)."""
     user = member(request)
     entry = _own(user, entry_id)
+    if entry.name:
+        return redirect("deployments:own-machine-replace", entry.pk)
     form = ReplacementForm(request.POST if request.method == "POST" else None)
     shown: dict[str, object] = {"entry": entry, "label": label_of(entry), "form": form}
     if not form.is_valid():
@@ -123,12 +125,13 @@ def delete(request: HttpRequest, entry_id: UUID) -> HttpResponse:
 
 
 def label_of(entry: VaultEntry) -> str:
-    """Return the cloud's name for people."""
+    """Return the cloud's name for people, or the machine's own."""
     kind = kind_of(entry.provider)
-    return kind.label if kind else entry.provider
+    label = kind.label if kind else entry.provider
+    return f"{label} {entry.name}" if entry.name else label
 
 
-def _where_the_key_was_asked_for(request: HttpRequest, user: User) -> str:
+def where_it_was_asked_for(request: HttpRequest, user: User) -> str:
     """Return the page that goes on with the key: the first visit, or a draft's machines."""
     asked = request.POST.get("next", "")
     if asked == "runs":
@@ -151,7 +154,7 @@ def _show(request: HttpRequest, user: User, form: KeyForm | HubTokenForm) -> Htt
     have = {entry.provider for entry, _ in lines}
     cloud, token = (KeyForm(), form) if isinstance(form, HubTokenForm) else (form, HubTokenForm())
     context = {
-        "form": None if have >= set(PROVIDERS) and not cloud.errors else cloud,
+        "form": None if have >= set(rented()) and not cloud.errors else cloud,
         "hub_form": None if hub.PROVIDER in have and not token.errors else token,
         "lines": lines,
     }

@@ -48,6 +48,8 @@ class Endpoint:
     launch_timeout_seconds: float = 30
     image: str = ""
     disk_gb: int = 0
+    # Whether a user's own machine may be this very server (T11).
+    allows_loopback: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Capabilities:
     tells_host_keys: bool = False
     # Whether the cloud says afterwards what a machine cost.
     tells_bills: bool = False
+    # Whether its machines are the user's own: taken and let go of, never rented, ended or billed.
+    is_own: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,18 @@ class Instance:
     description: str = ""
     hourly_price_usd: Decimal | None = None
     ssh_port: int | None = None
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a machine is logged in to that knows its user's key and not ours.
+
+    ``host_key`` is the OpenSSH line that its user has confirmed.
+    """
+
+    user: str
+    private_key: str = field(repr=False)
+    host_key: str
 
 
 @dataclass(frozen=True)
@@ -290,6 +306,10 @@ class Provider(ABC):
     @abstractmethod
     def ssh_public_key(self, name: str) -> str:
         """Return the public key registered under a name; raises when there is none."""
+
+    def login(self) -> Login | None:
+        """Return how its machines are logged in to; None: with our key, as the endpoint's user."""
+        return None
 
     def account_marker(self, public_key: str) -> str:
         """Return what tells this account from others; "" where the cloud tells nothing (F68).

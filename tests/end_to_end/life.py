@@ -96,23 +96,11 @@ class Life:
         seconds: float = 120,
     ) -> Deployment:
         """Work until the deployment is as wanted; fails the test with its story otherwise."""
-        give_up = time.monotonic() + seconds
-        while time.monotonic() < give_up:
-            self.work()
-            deployment.refresh_from_db()
-            if reached(deployment):
-                return deployment
-            time.sleep(0.05)
-        story = "\n".join(f"{e.at:%H:%M:%S} {e.kind}: {e.message}" for e in deployment.events.all())
-        raise AssertionError(f"{deployment.status} after {seconds} s:\n{story}")
+        return until(deployment, reached, seconds=seconds)
 
     def work(self) -> None:
         """Claim what is due and run what is queued, both queues alike."""
-        tasks.claim_due()
-        for row in OrmQ.objects.order_by("pk"):
-            task = row.task
-            row.delete()
-            import_string(task["func"])(*task["args"])
+        work()
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the cloud's own bill, a row for each machine ever launched."""
@@ -123,6 +111,33 @@ class Life:
         """Return the machines that live at the cloud, whatever its list says."""
         machines = self.cloud.control("GET", "machines")["machines"]
         return [machine for machine in machines if machine["status"] != "terminated"]
+
+
+def until(
+    deployment: Deployment,
+    reached: Callable[[Deployment], bool] = lambda d: d.is_terminal,
+    *,
+    seconds: float = 120,
+) -> Deployment:
+    """Work until the deployment is as wanted; fails the test with its story otherwise."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        work()
+        deployment.refresh_from_db()
+        if reached(deployment):
+            return deployment
+        time.sleep(0.05)
+    story = "\n".join(f"{e.at:%H:%M:%S} {e.kind}: {e.message}" for e in deployment.events.all())
+    raise AssertionError(f"{deployment.status} after {seconds} s:\n{story}")
+
+
+def work() -> None:
+    """Claim what is due and run what is queued, both queues alike."""
+    tasks.claim_due()
+    for row in OrmQ.objects.order_by("pk"):
+        task = row.task
+        row.delete()
+        import_string(task["func"])(*task["args"])
 
 
 def error_of(deployment: Deployment) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from core.installation import installation_id
 from deployments.management.proof.plan import Proof
-from deployments.providers import PROVIDERS
+from deployments.providers import rented
 from secrets_vault.models import VaultEntry
 
 HIGHEST_LIMIT_USD = Decimal(100)
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = "Run the nine-step test plan on the cheapest machine of a real account, then end it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("platform", choices=sorted(PROVIDERS))
+        parser.add_argument("platform", choices=sorted(rented()))
         parser.add_argument("--max-usd", default="0.50", help="never spend more (default 0.50)")
         parser.add_argument("--user", help="whose key; unset: the only one with a key there")
         parser.add_argument(

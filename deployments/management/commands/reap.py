@@ -73,7 +73,15 @@ class Command(BaseCommand):
         return 0
 
     def _tell(self, report: reaper.Report) -> int:
-        account = f"{report.entry.provider} key ...{report.entry.hint}"
+        own = PROVIDERS[report.entry.provider].capabilities.is_own
+        key = f"{report.entry.provider} key ...{report.entry.hint}"
+        account = str(report.entry) if own else key
+        if report.error and own:
+            # It may be switched off: that is its owner's business, and no cloud's bill.
+            self.stdout.write(
+                f"{account}: its owner's own, never ended, nothing bills. Not asked: {report.error}"
+            )
+            return 0
         if report.error:
             self.stderr.write(f"{account}: could not be asked: {report.error}")
             return 1
@@ -82,7 +90,8 @@ class Command(BaseCommand):
             f"{report.others} of others"
         )
         for finding in report.findings:
-            self.stdout.write(f"  {finding.instance.name}: {_words(finding)}")
+            told = " (its owner's own machine: let go of, never switched off)" if own else ""
+            self.stdout.write(f"  {finding.instance.name}: {_words(finding)}{told}")
         return sum(1 for finding in report.findings if finding.error)
 
     def _tell_without_database(self, error: Exception) -> None:

@@ -12,7 +12,7 @@ from deployments import checks, clouds
 from deployments.management.doctor.finding import Finding, fail, ok, warn
 from deployments.management.doctor.here import clock_finding
 from deployments.operations import fleet
-from deployments.providers import PROVIDERS
+from deployments.providers import PROVIDERS, rented
 from deployments.providers.base import ProviderError
 from deployments.providers.http import USER_AGENT
 from secrets_vault.models import VaultEntry
@@ -24,7 +24,7 @@ DATE_TOLERANCE_SECONDS = 1.5
 
 def cloud_apis() -> Iterator[Finding]:
     """Ask each cloud something without a key: any answer shows that it is reached."""
-    for platform in sorted(PROVIDERS):
+    for platform in sorted(rented()):
         base_url = clouds.endpoint(platform).base_url
         try:
             answer = _ask(f"{base_url}/instances")

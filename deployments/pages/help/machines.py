@@ -4,6 +4,8 @@ from deployments.pages.help.entry import (
     ENDS_AND_KEEPS,
     GOES_ON,
     NO_MACHINE,
+    NOTHING_CHANGED,
+    REFUSES,
     TRIES_A_FRESH_ONE,
     UNTIL_GONE,
     Entry,
@@ -100,7 +102,29 @@ REACHING = (
         "It sends nothing, ends the machine, and tries no second one on an image that never "
         "took a key over.",
         "If your image is known to do that, the operator sets LAMBDA_HOST_KEY=first_contact or "
-        "RUNPOD_HOST_KEY=first_contact. Otherwise treat it as an attack and ask the cloud.",
+        "RUNPOD_HOST_KEY=first_contact. Otherwise treat it as an attack and ask the cloud. If it "
+        "is your own machine and you have installed it anew, change it in the vault and confirm "
+        "its new key.",
+    ),
+    Entry(
+        "E_HOSTKEY_UNCONFIRMED",
+        "Your machine's host key is not confirmed yet",
+        "A machine of your own is known by its SSH host key. Slipway has asked for it and shows "
+        "its fingerprint; only you can say whether that is your machine.",
+        NOTHING_CHANGED,
+        "It keeps nothing and logs in nowhere before you have said so.",
+        "On the machine, let ssh-keygen -lf print the fingerprint of its key and compare. If both "
+        "are the same, confirm it; through the API, give it as host_key.",
+    ),
+    Entry(
+        "E_HOST_ADDRESS",
+        "The address is none of a machine of yours",
+        "The name or address leads to this server itself, to a link-local network, or to no single "
+        "machine. Private addresses may be used.",
+        NOTHING_CHANGED,
+        REFUSES,
+        "Give the address at which your machine is reached from this server. Only the operator can "
+        "allow this server's own, with SSH_ALLOW_LOOPBACK=1.",
     ),
     Entry(
         "E_REMOTE",

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from core.errors import NotFoundError
 from deployments.pages.answers import page
 from deployments.pages.help.codes import BY_CODE, GROUPS
-from deployments.providers import PROVIDERS
+from deployments.providers import PROVIDERS, rented
 
 
 @dataclass(frozen=True)
@@ -47,5 +47,5 @@ def article(request: HttpRequest, name: str) -> HttpResponse:
     topic = BY_NAME.get(name)
     if topic is None:
         raise NotFoundError("There is no help page of that name.")
-    clouds = [provider.capabilities for provider in PROVIDERS.values()]
+    clouds = [PROVIDERS[name].capabilities for name in rented()]
     return render(request, f"help/{topic.name}.html", {"topic": topic, "clouds": clouds})

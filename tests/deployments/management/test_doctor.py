@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
@@ -22,6 +23,7 @@ from deployments import kill_switch
 from deployments.management.doctor import here, outside, running
 from deployments.models import WorkerHeartbeat
 from deployments.models.deployments import Status
+from deployments.providers import PROVIDERS, rented
 from deployments.second_guard import BEAT_NAME
 from notifications import webhooks
 from notifications.models import Message
@@ -43,7 +45,9 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]
 @pytest.fixture(autouse=True)
 def well(sandbox: SandboxHandle, settings: Settings) -> None:
     """An installation with nothing wrong: a good key, a worker with its queues, a timer."""
-    settings.LAMBDA_API_BASE_URL = sandbox.base_url
+    for name in rented():
+        path = urlsplit(PROVIDERS[name].default_endpoint().base_url).path
+        setattr(settings, f"{name.upper()}_API_BASE_URL", sandbox.root_url + path)
     make_vault_entry(secret=sandbox.api_key)
     for name in ("worker:here:1", "queue:default", "queue:ssh@here:1", BEAT_NAME):
         WorkerHeartbeat.objects.create(name=name, beat_at=database_now())

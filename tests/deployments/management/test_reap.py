@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from deployments.models import Deployment, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
 from deployments.second_guard import BEAT_NAME
 from tests.builders import make_deployment, make_machine, make_user, make_vault_entry
+from tests.own_host import running_own_host
 from tests.sandbox.client import Client
 from tests.sandbox_cloud import SandboxHandle, running_sandbox
 
@@ -201,3 +203,24 @@ def test_panic_is_reached_by_the_command_too_and_needs_both_of_its_words(tmp_pat
         reap("--panic", "--api-key-file", str(tmp_path / "none"), "--installation-id", "slwabc")
 
     assert ended.value.code == 2
+
+
+def test_a_machine_of_somebodys_own_is_let_go_of_and_being_switched_off_is_no_alarm(
+    tmp_path: Path, settings: Settings
+) -> None:
+    settings.SSH_ALLOW_LOOPBACK = True
+    with running_own_host(tmp_path / "own") as machine:
+        make_vault_entry(provider="ssh", secret=machine.host().sealed())
+        name = f"{installation_id()}-1f2e3d4c-a1-n0-t1"
+        machine.taken.parent.mkdir()
+        machine.taken.write_text(f"{name}\n", encoding="utf-8")
+        settings.TIMING = replace(settings.TIMING, stray_grace_seconds=0)
+
+        said = reap()
+        machine.stop()
+        said_of_one_that_is_off = reap()
+
+    assert "ssh machine gpu-box: 1 machine of ours, 0 of others" in said
+    assert f"{name}: ended: no row knows it (its owner's own machine: let go of" in said
+    assert not machine.taken.exists()
+    assert "its owner's own, never ended, nothing bills" in said_of_one_that_is_off

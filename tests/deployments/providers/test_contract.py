@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deployments.providers import PROVIDERS
+from deployments.providers import PROVIDERS, rented
 from deployments.providers.base import (
     Launched,
     LaunchRequest,
@@ -28,7 +28,7 @@ from tests.deployments.providers.doubles import (
 )
 
 
-@pytest.fixture(params=sorted(PROVIDERS))
+@pytest.fixture(params=sorted(rented()))
 def cloud(request: pytest.FixtureRequest) -> Iterator[CloudDouble]:
     double = DOUBLES[request.param]()
     with double.answering():
@@ -42,7 +42,7 @@ def a_request(cloud: CloudDouble, **changes: object) -> LaunchRequest:
 
 
 def test_every_provider_has_a_double_that_this_contract_can_run_against() -> None:
-    assert set(DOUBLES) == set(PROVIDERS)
+    assert set(DOUBLES) == set(rented())
 
 
 def test_a_launch_gives_a_machine_that_is_found_by_its_name(cloud: CloudDouble) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deployments.providers import PROVIDERS
+from deployments.providers import PROVIDERS, rented
 from deployments.providers.base import (
     Endpoint,
     Instance,
@@ -42,7 +42,7 @@ def one_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHan
         yield sandbox
 
 
-@pytest.fixture(params=sorted(PROVIDERS))
+@pytest.fixture(params=sorted(rented()))
 def platform(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
