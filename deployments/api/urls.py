@@ -15,6 +15,7 @@ from deployments.api import (
     jobs,
     machine,
     offers,
+    prices,
     told,
 )
 
@@ -57,5 +58,6 @@ urlpatterns = [
         name="artifact-download",
     ),
     path("training/estimate", estimates.EstimateView.as_view(), name="estimate"),
+    path("prices", prices.PricesView.as_view(), name="prices"),
     path("offers", offers.OffersView.as_view(), name="offers"),
 ]

@@ -77,6 +77,9 @@ HERE = {
     "vault-add": "vault",
     "vault-delete": "vault",
     "vault-replace": "vault",
+    "own-machine": "vault",
+    "own-machine-replace": "vault",
+    "prices": "prices",
 }
 
 

@@ -10,6 +10,7 @@ from deployments.pages import (
     machines,
     notifications,
     own_machine,
+    prices,
     runs,
     vault,
 )
@@ -28,6 +29,7 @@ urlpatterns = [
     path("machines/", machines.machines, name="machines"),
     path("machines/rows/", machines.rows, name="machine-rows"),
     path("machines/look/", machines.look, name="machines-look"),
+    path("prices/", prices.prices, name="prices"),
     path("new/", drafts_list.new, name="new-run"),
     path("new/<uuid:nonce>/", review.being_started, name="being-started"),
     path("new/<uuid:draft_id>/resume/", drafts_list.resume, name="draft"),

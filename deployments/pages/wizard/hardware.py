@@ -30,6 +30,7 @@ STEP = "hardware"
 FALLBACK_SHARES = (Decimal("1.2"), Decimal("1.5"), Decimal(2))
 KEEP_MINUTES = (10, 30, 60)
 DIME = Decimal("0.10")
+CENT = Decimal("0.01")
 # Where an error of the services is shown, by the name of its parameter.
 FIELDS_BY_PARAM = {
     "budget_limit": "budget_limit",
@@ -376,4 +377,5 @@ def suggestion(picked: OfferForecast | None) -> Decimal | None:
     twice = offers_table.twice_the_high(picked)
     if picked is None or twice is None:
         return None
-    return max(twice, acceptance.least_budget(picked.offer))
+    # A machine of one's own may cost nothing; a budget is some amount all the same.
+    return max(twice, acceptance.least_budget(picked.offer), CENT)
