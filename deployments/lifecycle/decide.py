@@ -104,7 +104,7 @@ def _booting(s: Situation) -> Action:
         return Rest(s.timing.poll_seconds)
     refused = machine.login_refused_since
     if refused and s.age(refused) >= s.timing.ssh_refused_login_limit_seconds:
-        return _machine_failed(s, machine, faults.login_refused())
+        return _machine_failed(s, machine, faults.login_refused(machine.platform))
     if s.age(machine.active_at) >= s.timing.ssh_limit_seconds:
         return _machine_failed(s, machine, faults.ssh_unreachable(s.timing.ssh_limit_seconds / 60))
     return Do(Effect.LOG_IN, machine)

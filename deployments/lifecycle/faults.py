@@ -51,12 +51,12 @@ def boot_timeout(minutes: float) -> Fault:
     )
 
 
-def login_refused() -> Fault:
+def login_refused(platform: str) -> Fault:
     return fault(
         "E_SSH_AUTH",
         "The machine answers but refuses our SSH key.",
-        remedy="Check the user name the image logs in with (the cloud's setting, such as "
-        "LAMBDA_SSH_USER).",
+        remedy="Check the user name the image logs in with (the setting "
+        f"{platform.upper()}_SSH_USER).",
         retryable=True,
     )
 

@@ -15,11 +15,15 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import requests
 
+from deployments.providers import PROVIDERS, rented
+
 BASE_DIR = Path(__file__).resolve().parents[2]
+SANDBOX_SSH_PORT = "2222"
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 # A life in seconds: the sandbox boots at once, so nothing is worth waiting long for.
@@ -72,15 +76,22 @@ class LocalStack:
             **QUICK,
             "SLIPWAY_DATA_DIR": str(data_dir),
             "LOCAL_MODELS_DIR": str(models_dir),
-            "LAMBDA_API_BASE_URL": f"{self.sandbox_url}/api/v1",
-            "LAMBDA_SSH_PORT": "2222",
-            "RUNPOD_API_BASE_URL": f"{self.sandbox_url}/v2",
+            **self._practice_clouds(),
             "ALLOW_CPU_MACHINES": "1",
             "LOG_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",
             **({"APP_URL": self.url} if reachable else {}),
             **(extra or {}),
         }
+
+    def _practice_clouds(self) -> dict[str, str]:
+        """Return where each cloud's practice side is: at the path that its own address has."""
+        found: dict[str, str] = {}
+        for name in rented():
+            path = urlsplit(PROVIDERS[name].default_endpoint().base_url).path
+            found[f"{name.upper()}_API_BASE_URL"] = f"{self.sandbox_url}{path}"
+            found[f"{name.upper()}_SSH_PORT"] = SANDBOX_SSH_PORT
+        return found
 
     @property
     def url(self) -> str:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import ClassVar, Literal, Protocol
 
 from core import errors
+from deployments.providers.probes import Probes
 
 RequestKind = Literal["launch", "terminate", "list", "other"]
 RefusalReason = Literal[
@@ -271,6 +272,11 @@ class Provider(ABC):
     @abstractmethod
     def default_endpoint(cls) -> Endpoint:
         """Return the vendor's own address, port and user."""
+
+    @classmethod
+    def probes(cls, *, api_key: str, endpoint: Endpoint, pacer: Pacer) -> Probes | None:
+        """Return raw questions for ``prove_cloud``; None where a cloud's have not been written."""
+        return None
 
     @abstractmethod
     def offers(self) -> list[Offer]:

@@ -35,6 +35,7 @@ from deployments.providers.lambda_errors import (
     vendor_code,
     verdict_on,
 )
+from deployments.providers.lambda_probes import LambdaProbes
 from deployments.providers.launch_results import reason_not_sent, refused, type_and_blob
 from deployments.providers.user_data import cloud_config
 
@@ -63,6 +64,10 @@ class LambdaCloud(Provider):
     @classmethod
     def default_endpoint(cls) -> Endpoint:
         return Endpoint("https://cloud.lambda.ai/api/v1", ssh_port=22, ssh_user="ubuntu")
+
+    @classmethod
+    def probes(cls, *, api_key: str, endpoint: Endpoint, pacer: Pacer) -> LambdaProbes:
+        return LambdaProbes(api_key=api_key, endpoint=endpoint, pacer=pacer)
 
     def offers(self) -> list[Offer]:
         return shapes.offers(self._get("/instance-types"))

@@ -8,7 +8,6 @@ a machine on purpose; should a launch that must be refused be accepted, its ids 
 import base64
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ import requests
 
 from deployments.providers.base import Endpoint, Pacer
 from deployments.providers.http import USER_AGENT, Answer, HttpClient
+from deployments.providers.probes import Refusal
 
 # Fields whose absence the document does not settle: it calls them optional and says no more.
 LATE_FIELDS = ("ip", "private_ip", "hostname", "jupyter_token", "jupyter_url")
@@ -27,15 +27,6 @@ DECLARED = frozenset(
 )  # fmt: skip
 UNKNOWN_ID = "0" * 32
 BURST = 12
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """How one impossible request was answered; ``launched_ids`` when it was not refused at all."""
-
-    asked: str
-    answer: str
-    launched_ids: tuple[str, ...] = ()
 
 
 class LambdaProbes:

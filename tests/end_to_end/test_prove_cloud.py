@@ -21,7 +21,8 @@ from deployments import services
 from deployments.management.proof import machine_look, refusals
 from deployments.models import Deployment
 from deployments.models.deployments import Status
-from deployments.providers.lambda_probes import LambdaProbes, Refusal
+from deployments.providers.lambda_probes import LambdaProbes
+from deployments.providers.probes import Refusal
 from secrets_vault.services import add_entry
 from tests.builders import make_user
 from tests.end_to_end.life import QUICK

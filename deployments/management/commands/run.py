@@ -45,7 +45,7 @@ class Command(BaseCommand):
             f"Slipway:      {stack.url}\n"
             f"Sign in:      demo / {stack.password}\n"
             f"API token:    {stack.token}\n"
-            f"Lambda key:   {stack.sandbox_key}  (the practice cloud's; add it in the vault)\n"
+            f"Cloud key:    {stack.sandbox_key}  (of each practice cloud; add it in the vault)\n"
             f"Sample data:  {samples}\n"
             f"Sample model: local:{practice.MODEL_NAME}\n"
             "Machines here are practice machines without a GPU. Ctrl-C stops everything."

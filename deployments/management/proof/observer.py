@@ -9,7 +9,7 @@ from core.time import database_now
 from deployments.management.proof.report import Fact
 from deployments.models import Deployment, Machine
 from deployments.providers.base import Pacer, ProviderBusyError, ProviderError, RequestKind
-from deployments.providers.lambda_probes import LambdaProbes
+from deployments.providers.probes import Probes
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class PatientPacer:
 class Observer:
     """Notes first sights; ``probes`` None where a cloud's raw answers are not asked."""
 
-    def __init__(self, probes: LambdaProbes | None) -> None:
+    def __init__(self, probes: Probes | None) -> None:
         self._probes = probes
         self.statuses: list[tuple[str, datetime]] = []
         self._machine: Machine | None = None

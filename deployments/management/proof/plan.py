@@ -24,8 +24,7 @@ from deployments.models import Artifact, Deployment, Machine, Metric, RunState
 from deployments.models.deployments import Status
 from deployments.pacer import DatabasePacer
 from deployments.providers.base import Offer, Provider
-from deployments.providers.lambda_cloud import LambdaCloud
-from deployments.providers.lambda_probes import LambdaProbes
+from deployments.providers.probes import Probes
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import entry_for, open_secret
 
@@ -80,7 +79,7 @@ class Proof:
         self._interrupted = False
         self._deployment: Deployment | None = None
         self._offer: Offer | None = None
-        self._probes: LambdaProbes | None = None
+        self._probes: Probes | None = None
         self._ssh_key_name = ""
         self._machine_facts: list[Fact] = []
         self.report = Report(
@@ -312,10 +311,8 @@ class Proof:
     def _pacer(self) -> PatientPacer:
         return PatientPacer(DatabasePacer(self._entry, timing=settings.TIMING))
 
-    def _make_probes(self) -> LambdaProbes | None:
-        if not issubclass(clouds.provider_class(self._platform), LambdaCloud):
-            return None
-        return LambdaProbes(
+    def _make_probes(self) -> Probes | None:
+        return clouds.provider_class(self._platform).probes(
             api_key=open_secret(self._entry),
             endpoint=clouds.endpoint(self._platform),
             pacer=self._pacer(),

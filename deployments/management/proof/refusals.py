@@ -13,7 +13,7 @@ from deployments import costs
 from deployments.management.proof.report import Fact
 from deployments.models import Machine
 from deployments.providers.base import InstanceStatus, Offer, Provider, ProviderError
-from deployments.providers.lambda_probes import LambdaProbes, Refusal
+from deployments.providers.probes import Probes, Refusal
 from deployments.remote import generate_key_pair
 from deployments.snapshot import watched_machines
 from secrets_vault.models import VaultEntry
@@ -30,7 +30,7 @@ class Asking:
 
     entry: VaultEntry
     provider: Provider
-    probes: LambdaProbes
+    probes: Probes
     offer: Offer | None
     ssh_key_name: str
     usd_left: Decimal

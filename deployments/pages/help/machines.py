@@ -89,8 +89,8 @@ REACHING = (
         "The machine answers, but does not let us in: its first start did not take our key over.",
         UNTIL_GONE,
         TRIES_A_FRESH_ONE,
-        "If it happens every time, the operator checks the user name that the image logs in with "
-        "(LAMBDA_SSH_USER, RUNPOD_SSH_USER).",
+        "If it happens every time, the operator checks the user name that the image logs in with: "
+        "the cloud's setting that ends in _SSH_USER.",
     ),
     Entry(
         "E_HOSTKEY",
@@ -101,8 +101,8 @@ REACHING = (
         UNTIL_GONE,
         "It sends nothing, ends the machine, and tries no second one on an image that never "
         "took a key over.",
-        "If your image is known to do that, the operator sets LAMBDA_HOST_KEY=first_contact or "
-        "RUNPOD_HOST_KEY=first_contact. Otherwise treat it as an attack and ask the cloud. If it "
+        "If your image is known to do that, the operator sets the cloud's setting that ends in "
+        "_HOST_KEY to first_contact. Otherwise treat it as an attack and ask the cloud. If it "
         "is your own machine and you have installed it anew, change it in the vault and confirm "
         "its new key.",
     ),

@@ -19,6 +19,7 @@ from tests.deployments.providers.double import (
     FullPacer,
     HttpAnswer,
 )
+from tests.deployments.providers.nimbus_double import NimbusDouble
 from tests.deployments.providers.runpod_double import RunPodDouble
 
 __all__ = ["API_KEY", "WRONG_KEY", "CloudDouble", "FreePacer", "FullPacer", "HttpAnswer"]
@@ -82,7 +83,11 @@ class LambdaDouble(CloudDouble):
         return good(self.keys[-1])
 
 
-DOUBLES: dict[str, type[CloudDouble]] = {"lambda": LambdaDouble, "runpod": RunPodDouble}
+DOUBLES: dict[str, type[CloudDouble]] = {
+    "lambda": LambdaDouble,
+    "nimbus": NimbusDouble,
+    "runpod": RunPodDouble,
+}
 
 
 def good(data: object) -> HttpAnswer:

@@ -26,10 +26,14 @@ from tests.deployments.providers.doubles import (
     make_launch_request,
     make_provider,
 )
+from tests.deployments.providers.nimbus import Nimbus
+from tests.deployments.providers.nimbus_double import NimbusDouble
 
 
-@pytest.fixture(params=sorted(rented()))
-def cloud(request: pytest.FixtureRequest) -> Iterator[CloudDouble]:
+@pytest.fixture(params=sorted(DOUBLES))
+def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudDouble]:
+    if request.param == NimbusDouble.platform:
+        monkeypatch.setitem(PROVIDERS, request.param, Nimbus)
     double = DOUBLES[request.param]()
     with double.answering():
         yield double
@@ -42,7 +46,7 @@ def a_request(cloud: CloudDouble, **changes: object) -> LaunchRequest:
 
 
 def test_every_provider_has_a_double_that_this_contract_can_run_against() -> None:
-    assert set(DOUBLES) == set(rented())
+    assert set(DOUBLES) == {*rented(), NimbusDouble.platform}
 
 
 def test_a_launch_gives_a_machine_that_is_found_by_its_name(cloud: CloudDouble) -> None:
