@@ -1,7 +1,7 @@
 """Accepting a deployment: what a person asks for, checked against the world, becomes rows."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,15 +17,16 @@ from core.time import database_now
 from datasets.models import Dataset
 from deployments import (
     base_models,
+    catalogue,
     choosing,
     clouds,
     earlier_adapters,
-    quotes,
+    forecasts,
     spending,
     training_data,
 )
-from deployments.acceptance import budget_pays, check_budget, check_dataset, check_reachability
-from deployments.choosing import Choice
+from deployments.acceptance import check_budget, check_dataset, check_reachability
+from deployments.agreements import Agreed, DeployRequest, frozen_fallbacks
 from deployments.models import (
     Checkpoint,
     CloudSnapshot,
@@ -35,46 +36,9 @@ from deployments.models import (
     TrainingJob,
 )
 from deployments.models.deployments import LIVING, Status
-from deployments.providers.base import Offer
-from deployments.quotes import Wish
+from deployments.providers.base import ProviderRefusedError
+from deployments.quotes import AUTO, Wish
 from secrets_vault.models import VaultEntry
-from secrets_vault.services import entry_for
-
-AUTO = "auto"
-DEFAULT_MAX_HOURS = Decimal(24)
-
-
-@dataclass(frozen=True)
-class Fallback:
-    """What to try when the machine asked for is refused for capacity; in the order given."""
-
-    platform: str
-    instance_type: str = AUTO
-    region: str = AUTO
-    # What its reader was shown; the request's limit holds without it.
-    max_hourly_price: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class DeployRequest:
-    """The body of ``POST /api/training/deploy/{platform}`` (API.md section 2), already typed."""
-
-    training_config_id: str = ""
-    instance_type: str = AUTO
-    region: str = AUTO
-    budget_limit: Decimal | None = None
-    max_hours: Decimal = DEFAULT_MAX_HOURS
-    name: str = ""
-    ssh_key_name: str | None = None
-    wait_for_capacity_minutes: int = 30
-    max_hourly_price: Decimal | None = None
-    max_attempts: int = 2
-    fallbacks: tuple[Fallback, ...] = ()
-    keep_on_failure_minutes: int = 0
-    # A job or a checkpoint to go on from; a job, an artifact or a checkpoint whose adapter to
-    # start from.
-    resume_from: str = ""
-    adapter_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,43 +81,53 @@ class Training:
 
 
 def accept(user: User, platform: str, request: DeployRequest, training: Training) -> Deployment:
-    """Refuse whatever can be refused, then write the rows; raises what ``services.deploy`` does."""
+    """Refuse whatever can be refused, then write the rows; raises what ``services.deploy`` does.
+
+    ``platform`` may be "auto": every cloud for which the user has a key.
+    """
     base_models.check_name(training.model_name)
     check_dataset(training.dataset, method=training.method)
     training_data.check(user, training.dataset, training.recipe)
     budget = _budget(request, training)
     spending.check(user, budget, now=database_now())
-    entry = _key(user, platform)
-    check_reachability(platform)
-    provider = clouds.provider_for(entry)
-    offers = provider.offers()
-    choice = choosing.choose(
+    named = {platform, *(each.platform for each in request.fallbacks)}
+    keys = _keys(user, platform, request)
+    for entry in keys:
+        check_reachability(entry.provider)
+    found = forecasts.for_offers(
         user,
-        Wish(request.instance_type, request.region, request.max_hourly_price),
         recipe=training.still_to_do,
         dataset=training.dataset,
-        offers=offers,
+        offers=catalogue.ask(keys, needed=named).offers,
     )
+    asked = Wish(request.instance_type, request.region, request.max_hourly_price, platform)
+    choice = choosing.choose(asked, found)
     check_budget(budget, choice.quote.offer)
-    request = _with_choice(request, platform, choice, offers=offers, budget=budget)
-    fallbacks = _frozen_fallbacks(platform, request, offers=offers, budget=budget)
-    if request.ssh_key_name:
-        provider.ssh_public_key(request.ssh_key_name)
+    agreed = Agreed(
+        keys=keys,
+        budget=budget,
+        choice=choice,
+        fallbacks=frozen_fallbacks(request, choice, found, budget=budget),
+    )
+    agreed = replace(agreed, ssh_public_key=_users_own_key(agreed.used_keys[0], request))
     training = _with_adapter_kept(training)
     try:
-        return _create(
-            user,
-            platform,
-            request,
-            training=training,
-            entry=entry,
-            budget=budget,
-            choice=choice,
-            fallbacks=fallbacks,
-        )
+        return _create(user, request, agreed, training=training)
     except BaseException:
         earlier_adapters.forget(training.new_job_id)
         raise
+
+
+def _users_own_key(entry: VaultEntry, request: DeployRequest) -> str:
+    """Return the key of that name at the chosen cloud, for whichever cloud it comes to."""
+    if not request.ssh_key_name:
+        return ""
+    try:
+        return clouds.provider_for(entry).ssh_public_key(request.ssh_key_name)
+    except ProviderRefusedError as error:
+        raise InvalidInputError(
+            error.message, remedy=error.remedy, code=error.code, param="ssh_key_name"
+        ) from error
 
 
 def _budget(request: DeployRequest, training: Training) -> Decimal:
@@ -170,69 +144,38 @@ def _budget(request: DeployRequest, training: Training) -> Decimal:
     return budget
 
 
-def _frozen_fallbacks(
-    platform: str, request: DeployRequest, *, offers: list[Offer], budget: Decimal
-) -> list[dict[str, str]]:
-    """Return the fallbacks, each with the price it is offered at now: never more (F5, F13)."""
-    frozen = []
-    for number, fallback in enumerate(request.fallbacks):
-        _check_platform(fallback, platform=platform, number=number)
-        limit = fallback.max_hourly_price or request.max_hourly_price
+def _keys(user: User, platform: str, request: DeployRequest) -> list[VaultEntry]:
+    """Return the keys of the clouds that may be rented at (F4); the offers prove that they work."""
+    named = [platform, *(each.platform for each in request.fallbacks)]
+    keys = catalogue.cloud_keys(user)
+    mine = {key.provider for key in keys}
+    if AUTO in named and not keys:
+        raise _no_key("cloud")
+    for number, cloud in enumerate(named):
+        if cloud in (AUTO, *mine):
+            continue
         try:
-            quote = quotes.choose(offers, Wish(fallback.instance_type, fallback.region, limit))
-            check_budget(budget, quote.offer)
+            raise _no_key(clouds.capabilities(cloud).label)
         except InvalidInputError as error:
-            error.param = f"fallbacks.{number}.{error.param}" if error.param else "fallbacks"
+            error.param = f"fallbacks.{number - 1}.platform" if number else error.param
             raise
-        frozen.append(asdict(fallback) | {"max_hourly_price": str(quote.max_hourly_price_usd)})
-    return frozen
+    return [key for key in keys if AUTO in named or key.provider in named]
 
 
-def _with_choice(
-    request: DeployRequest, platform: str, choice: Choice, *, offers: list[Offer], budget: Decimal
-) -> DeployRequest:
-    """Return the request with what "auto" has chosen, and what it may take instead.
-
-    What the budget does not even boot is left out: nobody asked for it by name.
-    """
-    instead = tuple(
-        Fallback(platform, wish.instance_type, wish.region, wish.max_hourly_price_usd)
-        for wish in choice.alternatives
-        if budget_pays(budget, quotes.choose(offers, wish).offer)
-    )
-    return replace(
-        request,
-        instance_type=choice.wish.instance_type,
-        fallbacks=request.fallbacks or instead,
+def _no_key(label: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"No {label} key is in your vault. Nothing was started.",
+        remedy=f"Add your {label} API key to the vault, then deploy again.",
+        code="E_NO_KEY",
     )
 
 
-def _check_platform(fallback: Fallback, *, platform: str, number: int) -> None:
-    if fallback.platform != platform:
-        raise InvalidInputError(
-            f"A fallback to {fallback.platform} is not available in this version.",
-            remedy=f"Name machines of {platform} only.",
-            param=f"fallbacks.{number}.platform",
-        )
-
-
-def _key(user: User, platform: str) -> VaultEntry:
-    """F4: no key, no deployment; the offers that follow prove that it works."""
-    label = clouds.capabilities(platform).label
-    entry = entry_for(user, platform)
-    if entry is None:
-        raise InvalidInputError(
-            f"No {label} key is in your vault. Nothing was started.",
-            remedy=f"Add your {label} API key to the vault, then deploy again.",
-            code="E_NO_KEY",
-        )
-    return entry
-
-
-def _still_there(entry: VaultEntry, training: Training) -> Dataset:
-    """Hold the key and the data until the rows that need them are written (F7, F55)."""
+def _still_there(entries: Iterable[VaultEntry], training: Training) -> Dataset:
+    """Hold the keys and the data until the rows that need them are written (F7, F55)."""
     dataset = Dataset.objects.active().select_for_update().filter(pk=training.dataset.pk).first()
-    if dataset is None or not VaultEntry.objects.active().select_for_update().filter(pk=entry.pk):
+    wanted = {entry.pk for entry in entries}
+    held = VaultEntry.objects.active().select_for_update().filter(pk__in=wanted).order_by("pk")
+    if dataset is None or {entry.pk for entry in held} != wanted:
         raise ConflictError(
             "The key or the dataset was deleted while you deployed. Nothing was started.",
             remedy="Add it again, then deploy.",
@@ -251,38 +194,26 @@ def _with_adapter_kept(training: Training) -> Training:
 
 
 def _create(
-    user: User,
-    platform: str,
-    request: DeployRequest,
-    *,
-    training: Training,
-    entry: VaultEntry,
-    budget: Decimal,
-    choice: Choice,
-    fallbacks: list[dict[str, str]],
+    user: User, request: DeployRequest, agreed: Agreed, *, training: Training
 ) -> Deployment:
     now = database_now()
+    choice = agreed.choice
     with transaction.atomic():
-        spending.reserve(user, budget, now=now)
-        dataset = _still_there(entry, training)
+        spending.reserve(user, agreed.budget, now=now)
+        dataset = _still_there(agreed.used_keys, training)
         job = _job(user, training, dataset)
         deployment = Deployment.objects.create(
             user=user,
             job=job,
             training_config=training.config,
-            vault_entry=entry,
-            platform=platform,
+            vault_entry=agreed.used_keys[0],
+            platform=choice.wish.platform,
             name=training.name,
             url=f"/jobs/{job.pk}/",
-            config={
-                "instance_type": request.instance_type,
-                "region": request.region,
-                "ssh_key_name": request.ssh_key_name,
-                "fallbacks": fallbacks,
-                **({"hyperparameters": dict(training.added)} if training.added else {}),
-            },
+            config=agreed.as_config(request)
+            | ({"hyperparameters": dict(training.added)} if training.added else {}),
             resume_from=training.checkpoint,
-            budget_limit=budget,
+            budget_limit=agreed.budget,
             max_hourly_price=choice.quote.max_hourly_price_usd,
             estimated_cost=choice.likely_usd,
             max_hours=request.max_hours,
@@ -295,9 +226,14 @@ def _create(
             # The outbox (D6): committed with the row, found by any worker's ticker.
             next_tick_at=now,
         )
-        _begin_its_story(deployment, training, choice, now=now)
+        deployment.other_keys.set(agreed.used_keys[1:])
+        _begin_its_story(deployment, training, agreed, now=now)
         audit.record(
-            "deployment.create", actor=user, obj=deployment, platform=platform, budget=str(budget)
+            "deployment.create",
+            actor=user,
+            obj=deployment,
+            platform=deployment.platform,
+            budget=str(agreed.budget),
         )
     return deployment
 
@@ -334,11 +270,11 @@ def still_runs(job: TrainingJob) -> ConflictError:
 
 
 def _begin_its_story(
-    deployment: Deployment, training: Training, choice: Choice, *, now: datetime
+    deployment: Deployment, training: Training, agreed: Agreed, *, now: datetime
 ) -> None:
-    """Write the first event, and have the account listed now."""
-    snapshot, _ = CloudSnapshot.objects.get_or_create(vault_entry=deployment.vault_entry)
-    CloudSnapshot.objects.filter(pk=snapshot.pk).update(next_list_at=now)
+    """Write the first event, and have the accounts listed now."""
+    for entry in agreed.used_keys:
+        CloudSnapshot.objects.update_or_create(vault_entry=entry, defaults={"next_list_at": now})
     begins = ""
     if training.checkpoint is not None:
         step, name = training.checkpoint.step, training.checkpoint.job.name
@@ -349,6 +285,6 @@ def _begin_its_story(
         deployment=deployment,
         at=now,
         kind="queued",
-        message=f"Accepted. {begins}{choice.reason}".strip(),
+        message=f"Accepted. {begins}{agreed.choice.reason}".strip(),
         to_status="queued",
     )

@@ -95,10 +95,13 @@ def login_key() -> KeyPair:
     return KeyPair(private_key=private, public_key=public_key_of(private))
 
 
-def users_own_key(deployment: Deployment, provider: Provider) -> tuple[str, ...]:
-    """Return the public key the user asked to be added for their own log-in, if any."""
-    name = deployment.config.get("ssh_key_name")
-    return (provider.ssh_public_key(str(name)),) if name else ()
+def users_own_key(deployment: Deployment) -> tuple[str, ...]:
+    """Return the public key the user asked to be added for their own log-in, if any.
+
+    As it was registered when the run was accepted: another cloud does not know it by its name.
+    """
+    key = deployment.config.get("ssh_public_key")
+    return (str(key),) if key else ()
 
 
 def ssh_target(machine: Machine) -> SshTarget:

@@ -13,7 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from deployments import clouds, costs, history
 from deployments.history import Pace
@@ -311,6 +312,9 @@ def _machine(deployment: Deployment, machine: Machine, *, now: datetime) -> Mach
         instance_id=_instance_id(machine),
         name=machine.name,
         platform=machine.platform,
+        attempt=machine.attempt,
+        answer=machine.launch_state,
+        answered_seconds=_answered_seconds(machine),
         status=machine_status(machine),
         may_live=machine.may_live,
         kept_until=_kept_until(deployment, machine),
@@ -324,6 +328,7 @@ def _machine(deployment: Deployment, machine: Machine, *, now: datetime) -> Mach
         gpu_count=machine.gpu_count,
         vram_gib=machine.vram_gib,
         hourly=machine.hourly_price,
+        billing_quantum_seconds=machine.billing_quantum_seconds,
         accrued=machine.accrued_usd(now),
         billed=machine.billed_usd,
         requested_at=machine.requested_at,
@@ -338,6 +343,12 @@ def _machine(deployment: Deployment, machine: Machine, *, now: datetime) -> Mach
         fault=machine.fault,
         refusal=machine.refusal,
     )
+
+
+def _answered_seconds(machine: Machine) -> float | None:
+    if machine.launch_ended_at is None:
+        return None
+    return round((machine.launch_ended_at - machine.requested_at).total_seconds(), 1)
 
 
 def _instance_id(machine: Machine) -> str | None:
@@ -360,7 +371,9 @@ def _run_news(run: RunState) -> RunNews:
 
 def _cloud_news(deployment: Deployment) -> CloudNews | None:
     # By id: loading the vault entry would open the sealed key.
-    snapshot = CloudSnapshot.objects.filter(vault_entry_id=deployment.vault_entry_id).first()
+    newest = deployment.machines.order_by("-attempt", "-node").values("vault_entry_id")[:1]
+    key = Coalesce(Subquery(newest), Value(deployment.vault_entry_id))
+    snapshot = CloudSnapshot.objects.filter(vault_entry_id=key).first()
     if snapshot is None:
         return None
     return CloudNews(

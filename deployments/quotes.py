@@ -12,11 +12,12 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Wish:
-    """A kind of machine that a user accepts, and the most it may cost an hour."""
+    """A kind of machine that a user accepts, at which cloud, and the most it may cost an hour."""
 
     instance_type: str = AUTO
     region: str = AUTO
     max_hourly_price_usd: Decimal | None = None
+    platform: str = AUTO
 
     def allows(self, offer: Offer) -> bool:
         """Say whether the offer is of this kind.
@@ -27,6 +28,7 @@ class Wish:
         limit = self.max_hourly_price_usd
         return (
             (offer.gpu_count == 1 or self.instance_type == offer.instance_type)
+            and self.platform in (AUTO, offer.platform)
             and self.instance_type in (AUTO, offer.instance_type)
             and self.region in (AUTO, offer.region)
             and (limit is None or offer.hourly_price_usd <= limit)
@@ -41,14 +43,22 @@ class Quote:
     max_hourly_price_usd: Decimal
 
 
+def place_of(offer: Offer) -> tuple[str, str]:
+    """Return the cloud and the region: two clouds may call theirs the same."""
+    return offer.platform, offer.region
+
+
 def allowed_offers(
-    offers: Iterable[Offer], wishes: Sequence[Wish], *, avoided_regions: Collection[str] = ()
+    offers: Iterable[Offer],
+    wishes: Sequence[Wish],
+    *,
+    avoided: Collection[tuple[str, str]] = (),
 ) -> list[Offer]:
     """Return the offers that a request allows, free or not, each once.
 
     In the order of the wishes, since a fallback is for when the wish before it is refused; within
-    a wish the cheapest comes first. Before all come those outside the avoided regions that cost no
-    more than what would be first (F26): a bad machine is no consent to a dearer one.
+    a wish the cheapest comes first. Before all come those outside the ``avoided`` places that cost
+    no more than what would be first (F26): a bad machine is no consent to a dearer one.
     """
     cheapest_first = sorted(
         offers,
@@ -56,18 +66,19 @@ def allowed_offers(
             offer.hourly_price_usd,
             offer.instance_type,
             offer.region,
+            offer.platform,
         ),
     )
     allowed: dict[Offer, None] = {}
     for wish in wishes:
         allowed.update(dict.fromkeys(offer for offer in cheapest_first if wish.allows(offer)))
     first = next(iter(allowed), None)
-    if first is None or first.region not in avoided_regions:
+    if first is None or place_of(first) not in avoided:
         return list(allowed)
     elsewhere = [
         offer
         for offer in allowed
-        if offer.region not in avoided_regions and offer.hourly_price_usd <= first.hourly_price_usd
+        if place_of(offer) not in avoided and offer.hourly_price_usd <= first.hourly_price_usd
     ]
     return list(dict.fromkeys([*elsewhere, *allowed]))
 
@@ -80,6 +91,7 @@ def choose(offers: list[Offer], wish: Wish) -> Quote:
     Slipway never moves to a dearer type by itself.
     Raises: InvalidInputError naming what no offer matches.
     """
+    offers = [offer for offer in offers if wish.platform in (AUTO, offer.platform)]
     _check_type(offers, instance_type=wish.instance_type)
     _check_region(offers, region=wish.region)
     anywhere = allowed_offers(offers, [replace(wish, region=AUTO)])

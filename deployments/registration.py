@@ -13,7 +13,7 @@ from datasets.models import Dataset
 from deployments import clouds, own_hosts
 from deployments.exports import hub
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray, TrainingConfig
-from deployments.models.deployments import TERMINAL
+from deployments.models.deployments import TERMINAL, may_rent_under
 from deployments.pacer import DatabasePacer
 from deployments.providers import PROVIDERS
 from deployments.providers.base import ProviderError
@@ -64,7 +64,7 @@ def check_hub_token(secret: str) -> CheckResult:
 def machines_under(entry: VaultEntry) -> list[object]:
     """Return what would be out of our reach without this key (F55)."""
     machines: list[object] = [_told(machine) for machine in _machines(entry)]
-    waiting = live_deployments().filter(vault_entry=entry)
+    waiting = live_deployments().filter(may_rent_under(entry))
     return machines or [{"deployment_id": str(pk)} for pk in waiting.values_list("pk", flat=True)]
 
 
@@ -95,7 +95,7 @@ def machines_missing(entry: VaultEntry, shown: frozenset[str]) -> list[object]:
     The deployments are locked until its end, so that none begins a launch meanwhile. Where one
     machine is shown, the account is the same, and a launch that is under way harms nothing.
     """
-    live = live_deployments().filter(vault_entry=entry).select_for_update()
+    live = live_deployments().filter(may_rent_under(entry)).select_for_update()
     now = database_now()
     at_work = [each.pk for each in live if each.lease_until is not None and each.lease_until > now]
     machines = list(_machines(entry))

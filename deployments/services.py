@@ -17,16 +17,12 @@ from core.time import database_now
 from datasets.models import Dataset
 from deployments import clouds, going_on, recipes, training_data
 from deployments.acceptance import check_dataset, check_ready
-from deployments.accepting import (
-    DEFAULT_MAX_HOURS,
-    DeployRequest,
-    Fallback,
-    Training,
-    accept,
-)
+from deployments.accepting import Training, accept
+from deployments.agreements import DEFAULT_MAX_HOURS, DeployRequest, Fallback
 from deployments.going_on import Changes
 from deployments.models import Deployment, Event, TrainingConfig, TrainingJob
 from deployments.models.deployments import TERMINAL, Desired, Status
+from deployments.quotes import AUTO
 
 __all__ = [
     "DEFAULT_MAX_HOURS",
@@ -109,12 +105,13 @@ def delete_config(config: TrainingConfig) -> None:
 def deploy(user: User, platform: str, request: DeployRequest) -> Deployment:
     """Accept a deployment: everything that can be refused is refused here, before any spending.
 
+    ``platform`` "auto" is every cloud for which the user has a key.
     Raises: InvalidInputError or UnusableDataError naming the field, NotFoundError for unknown
     ids, ConflictError for a cap or the kill switch, ProviderError when the cloud refuses the key
     or does not answer.
     """
     config = get_owned(TrainingConfig, user, request.training_config_id)
-    clouds.provider_class(platform)
+    _check_platform(platform)
     training = Training(
         name=request.name or config.name,
         model_name=config.base_model,
@@ -158,8 +155,13 @@ def resume(
     )
     newest = job.deployments.order_by("-created_at").first()
     platform = platform or (newest.platform if newest else "")
-    clouds.provider_class(platform)
+    _check_platform(platform)
     return accept(job.user, platform, request, training)
+
+
+def _check_platform(platform: str) -> None:
+    if platform != AUTO:
+        clouds.provider_class(platform)
 
 
 def clone(job: TrainingJob, changes: Mapping[str, Any]) -> TrainingConfig:

@@ -55,6 +55,7 @@ class GoneProof:
 class MachineOverview:
     """One rented machine, or one launch that came to nothing; ``billed`` is exact, None: open.
 
+    ``answer`` is what is known of the launch, a word of ``LaunchState``, after so many seconds.
     ``kept_until``: how long a failed run's machine stays for a look; None for one that does not.
     """
 
@@ -62,6 +63,9 @@ class MachineOverview:
     instance_id: str | None
     name: str
     platform: str
+    attempt: int
+    answer: str
+    answered_seconds: float | None
     status: str
     may_live: bool
     kept_until: datetime | None
@@ -74,6 +78,7 @@ class MachineOverview:
     gpu_count: int
     vram_gib: int | None
     hourly: Decimal
+    billing_quantum_seconds: int
     accrued: Decimal
     billed: Decimal | None
     cloud_billed: Decimal | None

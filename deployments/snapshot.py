@@ -14,7 +14,7 @@ from core.errors import SlipwayError
 from core.time import database_now
 from deployments import clouds
 from deployments.models import CloudSnapshot, Deployment, Machine, Stray
-from deployments.models.deployments import TERMINAL, LaunchState
+from deployments.models.deployments import TERMINAL, LaunchState, may_rent_under
 from deployments.providers.base import Instance, InstanceStatus, Provider, ProviderError
 from deployments.timing import Timing
 from secrets_vault.models import VaultEntry
@@ -62,15 +62,15 @@ def watched_machines(entry_id: UUID) -> Iterable[Machine]:
 def is_watched(entry_id: UUID, *, now: datetime, timing: Timing) -> bool:
     """Say whether lists of this key are needed: something may live, or may still appear (D2)."""
     since = now - timedelta(seconds=timing.watch_seconds)
-    deployments = Deployment.objects.filter(vault_entry=entry_id)
     # What was never seen, its launch answered or not, may still show up as a machine (F18).
-    never_seen = Q(machines__launch_state=LaunchState.NEVER_SEEN) | Q(
-        machines__launch_state=LaunchState.LAUNCHED, machines__seen_at__isnull=True
+    never_seen = Q(launch_state=LaunchState.NEVER_SEEN) | Q(
+        launch_state=LaunchState.LAUNCHED, seen_at__isnull=True
     )
+    lately = Machine.objects.filter(vault_entry=entry_id, deployment__completed_at__gte=since)
     return (
-        deployments.filter(
-            ~Q(status__in=TERMINAL) | Q(completed_at__gte=since) & never_seen
-        ).exists()
+        # Also where it may yet rent: a launch whose worker died is settled by lists (D2).
+        Deployment.objects.filter(may_rent_under(entry_id)).exclude(status__in=TERMINAL).exists()
+        or lately.filter(never_seen).exists()
         or any(True for _ in watched_machines(entry_id))
         or Stray.objects.filter(vault_entry=entry_id, gone_at__isnull=True).exists()
     )

@@ -16,7 +16,7 @@ from core import audit
 from deployments import clouds, costs, telling
 from deployments.lifecycle import faults
 from deployments.models import Deployment, Event, Machine, Stray
-from deployments.models.deployments import TERMINAL
+from deployments.models.deployments import TERMINAL, may_rent_under
 from secrets_vault.models import VaultEntry
 
 # <install>-<deployment8>-a<n>-n<node>-t<epoch> (D1).
@@ -95,7 +95,8 @@ def _named(entry: VaultEntry, name: str) -> Deployment | None:
     if named is None:
         return None
     first, last = (UUID(named["deployment"] + digit * 24) for digit in "0f")
-    found = Deployment.objects.filter(vault_entry=entry, pk__gte=first, pk__lte=last)[:2]
+    mine = Deployment.objects.filter(may_rent_under(entry))
+    found = mine.filter(pk__gte=first, pk__lte=last)[:2]
     return found[0] if len(found) == 1 else None
 
 

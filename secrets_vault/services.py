@@ -73,7 +73,7 @@ def entry_for(user: AbstractBaseUser, provider: str) -> VaultEntry | None:
 def entries_for(user: AbstractBaseUser, providers: Iterable[str]) -> list[VaultEntry]:
     """Return the user's own keys for these providers, in the order of the providers' names."""
     mine = VaultEntry.objects.active().filter(user_id=user.pk, provider__in=list(providers))
-    return list(mine.order_by("provider"))
+    return list(mine.order_by("provider", "name"))
 
 
 def open_secret(entry: VaultEntry) -> str:

@@ -72,7 +72,7 @@ class DeploymentAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("user",)
     search_fields = ("=id", "name", "=deployment_id", "user__username")
-    exclude = ("vault_entry",)
+    exclude = ("vault_entry", "other_keys")
     inlines: ClassVar[Any] = [MachineInline, EventInline]
     action_form = ReasonForm
     actions = ("stop", "stop_without_saving", "retry_collect", "mark_resolved")

@@ -65,6 +65,14 @@ class MachineAnswer(Answer):
     instance_id = serializers.CharField(allow_null=True)
     name = serializers.CharField()
     platform = serializers.CharField()
+    attempt = serializers.IntegerField(help_text="Which of the run's launches this was.")
+    answer = serializers.CharField(
+        help_text="What became of the launch: intent, unknown, refused, never_seen or launched."
+    )
+    refusal = TroubleAnswer(allow_null=True, help_text="Why nothing was started.")
+    answered_seconds = serializers.FloatField(
+        allow_null=True, help_text="How long the launch took to be answered."
+    )
     status = serializers.CharField(
         help_text="requested, refused, never_seen, booting, active, unhealthy, preempted, "
         "terminating, terminated, unknown or gone."
@@ -141,7 +149,9 @@ class DeploymentAnswer(Answer):
     deployment_id = serializers.UUIDField()
     job_id = serializers.UUIDField()
     name = serializers.CharField()
-    platform = serializers.CharField(help_text="As asked for.")
+    platform = serializers.CharField(
+        help_text="As asked for; of auto, the preferred one. Each machine says where it is."
+    )
     status = serializers.ChoiceField(choices=Status.choices)
     phase = serializers.CharField(help_text="The finer step inside the status.")
     instance_id = serializers.CharField(allow_null=True)

@@ -23,6 +23,7 @@ from deployments.api.answers import DeploymentAnswer, DeploymentDetailAnswer
 from deployments.api.common import SAVE
 from deployments.api.inputs import DeployBody, flag_parameter
 from deployments.models import Deployment, Machine
+from deployments.quotes import AUTO
 
 DEPLOYMENT_ID = OpenApiParameter(
     "deployment_id",
@@ -58,6 +59,8 @@ class DeployView(APIView):
     def post(self, request: Request, platform: str) -> Response:
         """Rent a machine and train; everything that can be refused is refused here, unspent.
 
+        The platform ``auto`` is every cloud for which you have a key: the likely cheapest machine
+        of all is preferred, and what costs no more by the hour may be rented instead.
         409 is answered under a cap (E_MONTHLY_CAP, E_DAILY_CAP, E_MACHINE_CAP, with the arithmetic
         in ``details``) and while launches are blocked (E_LAUNCHES_BLOCKED).
         """
@@ -112,7 +115,9 @@ def _asked_for(request: Request, platform: str) -> Deployment:
             remedy="Give ?deployment_id= as POST answered it, or the cloud's instance id.",
             param="deployment_id",
         )
-    mine = overview.deployments_of(caller(request)).filter(platform=platform)
+    mine = overview.deployments_of(caller(request))
+    if platform != AUTO:
+        mine = mine.filter(platform=platform)
     # A text with control characters names nothing, and PostgreSQL refuses to look for it.
     found = mine.filter(_named(text)).first() if f"{platform}{text}".isprintable() else None
     if found is None:

@@ -25,7 +25,9 @@ MAX_KEPT_MINUTES = 1440
 class FallbackBody(StrictSerializer):
     """What to try when the machine asked for is refused for capacity."""
 
-    platform = Text(max_length=20, help_text="The platform of the path, in this version.")
+    platform = Text(
+        max_length=20, help_text='A cloud you have a key for, or "auto" for every such cloud.'
+    )
     instance_type = Text(max_length=100, required=False, help_text='A type\'s name, or "auto".')
     region = Text(max_length=100, required=False, help_text='A region\'s name, or "auto".')
 
@@ -110,7 +112,10 @@ class ResumeBody(MachineBody):
     """The body of ``POST /api/training/jobs/{id}/resume``; every field may be left out."""
 
     platform = Text(
-        max_length=20, required=False, help_text="By default that of the job's newest deployment."
+        max_length=20,
+        required=False,
+        help_text='By default that of the job\'s newest deployment; "auto" is every cloud you have '
+        "a key for.",
     )
     checkpoint_id = Text(
         max_length=100,

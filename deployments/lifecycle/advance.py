@@ -164,7 +164,7 @@ def observe(lease: Lease, *, timing: Timing) -> Situation:
         now=lease.now,
         timing=timing,
         median_step_seconds=_median_step_seconds(run, timing=timing),
-        cloud_error=_cloud_error(deployment),
+        cloud_error=_cloud_error(deployment, newest),
         strays=tuple(deployment.strays.order_by("pk")),
         owner_may_run=deployment.user.is_active,
     )
@@ -188,8 +188,9 @@ def _card_due(deployment: Deployment) -> bool:
     return deployment.status == Status.TERMINATING and describing.without_card(deployment).exists()
 
 
-def _cloud_error(deployment: Deployment) -> Mapping[str, Any] | None:
-    rows = CloudSnapshot.objects.filter(vault_entry=deployment.vault_entry_id)
+def _cloud_error(deployment: Deployment, newest: Machine | None) -> Mapping[str, Any] | None:
+    key = newest.vault_entry_id if newest is not None else deployment.vault_entry_id
+    rows = CloudSnapshot.objects.filter(vault_entry=key)
     return rows.values_list("error", flat=True).first()
 
 

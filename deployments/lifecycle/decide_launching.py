@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from deployments.lifecycle import faults
+from deployments.lifecycle import faults, refusals
 from deployments.lifecycle.actions import Action, Do, Effect, Record, Rest
 from deployments.lifecycle.ending import end_machines, lead_to_end
 from deployments.lifecycle.faults import Fault
@@ -49,7 +49,13 @@ def _wait_is_over(s: Situation) -> bool:
 
 def _no_capacity(s: Situation) -> Fault:
     d = s.deployment
-    tried = sorted({f"{m.instance_type} in {m.region}" for m in s.machines})
+    several = len(d.platforms) > 1
+    tried = sorted(
+        {
+            f"{m.instance_type} in {m.region}" + (f" at {m.platform}" if several else "")
+            for m in s.machines
+        }
+    )
     asked = f"{d.config.get('instance_type')} in {d.config.get('region')}"
     return faults.no_capacity(", ".join(tried) or asked)
 
@@ -105,11 +111,14 @@ def _booted_up(s: Situation, machine: Machine) -> Record:
 def _refused(s: Situation, machine: Machine) -> Action:
     """F11 to F15: capacity and pace are worth another try, the rest is final."""
     refusal = machine.refusal or {}
-    reason = refusal.get("reason")
-    if reason == "capacity":
+    if refusal.get("reason") == refusals.CAPACITY:
         return _ask(s)
-    passes = reason in ("rate_limited", "unreachable") and refusal.get("retryable", True)
-    if passes and not _wait_is_over(s):
+    closed = refusals.closed(s.machines)
+    is_final = refusals.seller(machine.platform, machine.instance_type) in closed
+    if is_final and refusals.sellers(s.deployment) - closed:
+        # What this cloud refuses for good, another one may have.
+        return _ask(s)
+    if refusals.passes(refusal) and not _wait_is_over(s):
         ended = machine.launch_ended_at or machine.requested_at
         wait = float(refusal.get("retry_after_seconds") or s.timing.launch_interval_seconds)
         left = wait - s.age(ended)

@@ -10,11 +10,11 @@ from core.database import retried
 from core.errors import SlipwayError
 from core.installation import installation_id
 from core.time import database_now
-from deployments import clouds, costs, quotes, spending, strays
-from deployments.lifecycle import faults
+from deployments import clouds, costs, spending, strays
+from deployments.lifecycle import faults, market
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.lease import Lease
-from deployments.models import CloudSnapshot, Deployment, Machine
+from deployments.models import CloudSnapshot, Machine
 from deployments.models.deployments import LaunchState, Status
 from deployments.providers.base import (
     Launched,
@@ -24,7 +24,6 @@ from deployments.providers.base import (
     ProviderError,
     Refused,
 )
-from deployments.quotes import Wish
 from deployments.remote import generate_key_pair
 from deployments.timing import Timing
 from secrets_vault.models import VaultEntry
@@ -40,27 +39,33 @@ def launch(lease: Lease, machine: Machine | None) -> float:
     """
     timing: Timing = settings.TIMING
     started = time.monotonic()
-    provider = clouds.provider_for(lease.deployment.vault_entry)
+    d = lease.deployment
     try:
-        offer = _best_offer(lease, provider.offers())
-        login_key = clouds.login_key().public_key
-        ssh_key_name = provider.ensure_ssh_key(login_key)
-        authorized = clouds.users_own_key(lease.deployment, provider)
+        allowed = market.allowed(d, market.live_offers(d))
     except ProviderError as error:
         return _could_not_ask(lease, error)
-    if offer is None:
+    if not allowed:
         _wait_for_capacity(lease)
         return 0.0
-    if not _budget_allows(lease, offer, timing=timing):
-        _give_up(lease, faults.over_budget(str(lease.deployment.budget_limit)))
+    offer = next((each for each in allowed if _budget_allows(lease, each, timing=timing)), None)
+    if offer is None:
+        _give_up(lease, faults.over_budget(str(d.budget_limit)))
         return 0.0
+    entry = market.key_for(d, offer)
+    provider = clouds.provider_for(entry)
+    login_key = clouds.login_key().public_key
+    try:
+        ssh_key_name = provider.ensure_ssh_key(login_key)
+    except ProviderError as error:
+        market.note_silent(entry)
+        return _could_not_ask(lease, error)
     if time.monotonic() - started > ASK_SECONDS:
         # Too little of this task's time is left for a launch call: start over.
         return 0.0
     host_key = generate_key_pair("slipway-machine")
     lease.renew(purpose="launch", seconds=timing.lease_seconds)
     known_by = clouds.host_key_for(provider, offer.platform, host_key)
-    intent = _intend(lease, offer, host_key=known_by)
+    intent = _intend(lease, offer, entry, host_key=known_by)
     # Looked at only now: whoever turns the switch later finds the intent, and ends what it brings.
     blocked = spending.blocked(spending.limits())
     if blocked is not None:
@@ -74,12 +79,14 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         host_private_key=host_key.private_key,
         host_public_key=host_key.public_key,
         login_public_key=login_key,
-        authorized_keys=authorized,
+        authorized_keys=clouds.users_own_key(d),
     )
     # F55: the key may have been replaced meanwhile; nothing is launched with one we dropped.
     entry = VaultEntry.objects.get(pk=intent.vault_entry_id)
     _save(lease, intent, clouds.provider_for(entry).launch(request))
-    CloudSnapshot.objects.filter(vault_entry=intent.vault_entry).update(next_list_at=database_now())
+    CloudSnapshot.objects.update_or_create(
+        vault_entry=entry, defaults={"next_list_at": database_now()}
+    )
     return 0.0
 
 
@@ -95,39 +102,6 @@ def _could_not_ask(lease: Lease, error: ProviderError) -> float:
         faults.fault(error.code, f"{error.message} Nothing was started.", remedy=error.remedy),
     )
     return 0.0
-
-
-def _best_offer(lease: Lease, offers: list[Offer]) -> Offer | None:
-    d = lease.deployment
-    refused = set(
-        d.machines.filter(
-            launch_state=LaunchState.REFUSED,
-            requested_at__gte=d.round_started_at or d.created_at,
-            refusal__reason="capacity",
-        ).values_list("instance_type", "region")
-    )
-    # F26: after a bad machine, other regions come first.
-    bad_regions = set(d.machines.filter(fault__isnull=False).values_list("region", flat=True))
-    allowed = quotes.allowed_offers(
-        (offer for offer in offers if offer.available), wishes(d), avoided_regions=bad_regions
-    )
-    return next((o for o in allowed if (o.instance_type, o.region) not in refused), None)
-
-
-def wishes(deployment: Deployment) -> list[Wish]:
-    """Return the kinds of machine that were agreed to, at the prices of that moment (F13)."""
-    asked = deployment.config
-    return [
-        Wish(
-            str(asked.get("instance_type", quotes.AUTO)),
-            str(asked.get("region", quotes.AUTO)),
-            deployment.max_hourly_price,
-        ),
-        *(
-            Wish(each["instance_type"], each["region"], Decimal(each["max_hourly_price"]))
-            for each in asked.get("fallbacks", ())
-        ),
-    ]
 
 
 def _wait_for_capacity(lease: Lease) -> None:
@@ -160,13 +134,14 @@ def machine_name(lease: Lease, *, attempt: int, node: int) -> str:
     return f"{installation_id()}-{lease.deployment.pk.hex[:8]}-a{attempt}-n{node}-t{epoch}"
 
 
-def _intend(lease: Lease, offer: Offer, *, host_key: str) -> Machine:
+def _intend(lease: Lease, offer: Offer, entry: VaultEntry, *, host_key: str) -> Machine:
     d = lease.deployment
     newest = d.machines.order_by("-attempt").first()
     attempt = newest.attempt + 1 if newest else 1
+    capabilities = clouds.capabilities(offer.platform)
     machine = Machine(
         deployment=d,
-        vault_entry=d.vault_entry,
+        vault_entry=entry,
         attempt=attempt,
         name=machine_name(lease, attempt=attempt, node=0),
         platform=offer.platform,
@@ -178,14 +153,15 @@ def _intend(lease: Lease, offer: Offer, *, host_key: str) -> Machine:
         vram_gib=offer.vram_gib,
         architecture=offer.architecture,
         hourly_price=offer.hourly_price_usd,
-        billing_quantum_seconds=clouds.capabilities(offer.platform).billing_quantum_seconds,
+        billing_quantum_seconds=capabilities.billing_quantum_seconds,
         host_public_key=host_key,
         requested_at=lease.now,
     )
     price = offer.hourly_price_usd.quantize(Decimal("0.01"))
     event = lease.event(
         "launch_requested",
-        f"Asking for {offer.description} in {offer.region} at ${price} an hour.",
+        f"Asking {capabilities.label} for {offer.description} in {offer.region} at ${price} an "
+        "hour.",
         data={"name": machine.name},
     )
     lease.write(create=machine, event=event)

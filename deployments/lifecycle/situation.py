@@ -19,7 +19,8 @@ class Situation:
     ``card_due``: an adapter is home whose model card is not written yet;
     ``checkpoint`` is what waits on the newest machine to be brought home while it trains;
     ``median_step_seconds`` is known once the run may have stalled (F44).
-    ``cloud_error`` is what the last list of the account failed with, None when it was good;
+    ``cloud_error`` is what the last list of the newest machine's account failed with, None when it
+    was good;
     ``owner_may_run`` is False once its owner may no longer sign in (F57);
     ``strays`` are machines of this deployment that no row wanted, gone ones too (F18, F21).
     """

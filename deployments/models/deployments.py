@@ -3,11 +3,15 @@
 import uuid
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
 
 from deployments import costs
+
+if TYPE_CHECKING:
+    from secrets_vault.models import VaultEntry
 
 
 class Status(models.TextChoices):
@@ -65,13 +69,18 @@ class Deployment(models.Model):
     vault_entry = models.ForeignKey(
         "secrets_vault.VaultEntry", on_delete=models.PROTECT, related_name="deployments"
     )
+    # The cloud that was asked for, or that auto prefers; a machine's own row says where it is.
     platform = models.CharField(max_length=20)
+    # The keys of the other clouds that its fallbacks may rent at.
+    other_keys = models.ManyToManyField(
+        "secrets_vault.VaultEntry", blank=True, related_name="fallback_of"
+    )
     name = models.CharField(max_length=120)
     # The head machine's id at the cloud, under the replaced system's column name.
     deployment_id = models.CharField(max_length=100, blank=True, default="", db_index=True)
     url = models.CharField(max_length=300, blank=True, default="")
-    # The request as accepted: instance_type, region, ssh_key_name, fallbacks with their prices,
-    # and the hyperparameters that were changed for going on.
+    # The request as accepted: instance_type, region, ssh_key_name with its public key, fallbacks
+    # with their clouds and prices, and the hyperparameters that were changed for going on.
     config = models.JSONField(default=dict)
     # What a person chose to go on from; a machine of this deployment may have saved a newer one.
     resume_from = models.ForeignKey(
@@ -146,10 +155,22 @@ class Deployment(models.Model):
         """Whether every machine is proven gone and the cost is final."""
         return self.status in TERMINAL
 
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The clouds it may rent at, the preferred one first."""
+        others = (str(each["platform"]) for each in self.config.get("fallbacks", ()))
+        return tuple(dict.fromkeys((self.platform, *others)))
+
     def accrued_usd(self, now: datetime) -> Decimal:
         """Return what its machines and its strays have cost by ``now`` (D8). Two queries."""
         machines = sum((each.accrued_usd(now) for each in self.machines.all()), Decimal(0))
         return sum((each.accrued_usd(now) for each in self.strays.all()), machines)
+
+
+def may_rent_under(key: "VaultEntry | uuid.UUID") -> models.Q:
+    """Match the deployments that may rent under a key (an entry or its id), fallbacks included."""
+    others = Deployment.other_keys.through.objects.filter(vaultentry=key)
+    return models.Q(vault_entry=key) | models.Q(pk__in=others.values("deployment"))
 
 
 class LaunchState(models.TextChoices):

@@ -81,8 +81,12 @@ class JobPage:
 
     @cached_property
     def cloud(self) -> str:
-        """The cloud's name."""
-        return clouds.capabilities(self.deployment.platform).label
+        """The name of the cloud where its newest machine is, or that it prefers."""
+        return clouds.capabilities(self._platform).label
+
+    @cached_property
+    def _platform(self) -> str:
+        return self.machine.platform if self.machine else self.deployment.platform
 
     @cached_property
     def is_live(self) -> bool:
@@ -186,7 +190,7 @@ class JobPage:
 
     @cached_property
     def _quantum_seconds(self) -> int:
-        return clouds.capabilities(self.deployment.platform).billing_quantum_seconds
+        return clouds.capabilities(self._platform).billing_quantum_seconds
 
     @cached_property
     def strips(self) -> tuple[phases.Strip, ...]:
@@ -197,9 +201,7 @@ class JobPage:
     @cached_property
     def cost(self) -> CostByPhase:
         """The cost by phase, with what the cloud rounds up."""
-        return cost_by_phase.cost_by_phase(
-            self.run, self._changes, quantum_seconds=self._quantum_seconds, now=self.now
-        )
+        return cost_by_phase.cost_by_phase(self.run, self._changes, now=self.now)
 
     @cached_property
     def _changes(self) -> list[EventLine]:
@@ -229,7 +231,7 @@ class JobPage:
         return machine_facts.facts(
             machine,
             row,
-            cloud=self.cloud,
+            cloud=clouds.capabilities(machine.platform).label,
             heartbeat=news.heartbeat if news and machine.may_live else None,
             environment=news.environment if news else None,
         )
@@ -240,9 +242,13 @@ class JobPage:
         return dict((self.run.run.environment if self.run.run else None) or {})
 
     @cached_property
-    def tries(self) -> tuple[MachineOverview, ...]:
-        """The launches that came to nothing, the newest first."""
-        return tuple(m for m in reversed(self.run.machines) if m.status in overview.NOT_STARTED)
+    def tries(self) -> tuple[tuple[str, MachineOverview], ...]:
+        """The launches that came to nothing, each with its cloud's name, the newest first."""
+        return tuple(
+            (clouds.capabilities(each.platform).label, each)
+            for each in reversed(self.run.machines)
+            if each.status in overview.NOT_STARTED
+        )
 
     @cached_property
     def newest_machine(self) -> MachineFacts | None:
@@ -368,7 +374,7 @@ class JobPage:
     @cached_property
     def alarm(self) -> Alarm | None:
         """Why the run needs its owner now; None if it does not."""
-        console = clouds.capabilities(self.deployment.platform).console_url
+        console = clouds.capabilities(self._platform).console_url
         return problems.alarm(self.run, self.machine, cloud=self.cloud, console_url=console)
 
     @cached_property

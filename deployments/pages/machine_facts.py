@@ -48,6 +48,7 @@ class MachineFacts:
     """A machine with its figures worded, its proof, and what it tells of itself."""
 
     machine: MachineOverview
+    cloud: str
     gpu: str
     status: str
     proof: tuple[Step, ...]
@@ -84,6 +85,7 @@ def facts(
     stand_in = bool((environment or {}).get("cpu_stand_in"))
     return MachineFacts(
         machine=machine,
+        cloud=cloud,
         gpu=gpu_words(machine),
         status=_status(machine),
         proof=proof(machine, row, cloud=cloud),

@@ -71,7 +71,7 @@ def _line(
         pill=status_words.pill(run),
         model=short_model(deployment.job.model_name),
         method=str(deployment.job.config.get("method", "sft")).upper(),
-        cloud=clouds.capabilities(deployment.platform).label,
+        cloud=clouds.capabilities(rented[-1].platform if rented else run.platform).label,
         machine=machine_facts.gpu_words(rented[-1]) if rented else "",
         seconds=seconds,
         spark=sparkline(losses, total_steps=total),

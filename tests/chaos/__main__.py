@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BATCH = 50
 SUCCESS_SHARE = 0.99
 FAULTS_SHOWN = 40
+MOVES = (("moved", 0), ("clouds", 1))
 
 
 def main(arguments: list[str]) -> int:
@@ -75,6 +76,8 @@ def _report(lives: list[dict[str, Any]], *, wanted: int, seconds: float) -> int:
     print(f"outcomes: {dict(Counter(life['status'] for life in told).most_common())}")
     print(f"errors: {dict(Counter(life['error_code'] or 'none' for life in told).most_common())}")
     print(f"machines rented: {sum(life['machines'] for life in told)}")
+    moved, both = (sum(life[key] > least for life in told) for key, least in MOVES)
+    print(f"rented at the cloud that was not preferred: {moved} lives, at both: {both}")
     print(f"simulated: {sum(life['hours'] for life in told):.0f} hours")
     print(f"faults and acts: {sum(faults.values())}: {dict(faults.most_common(FAULTS_SHOWN))}")
     print(f"could succeed: {len(could)}, did not: {len(unlucky)} {unlucky}")

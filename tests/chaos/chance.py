@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tests.chaos.script import MAX_HOURS, NEVER, Script
+from tests.chaos.script import FIRST_PRICE, MAX_HOURS, NEVER, Script
 from tests.deployments.virtual.world import QUICK
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ COSTS_A_MACHINE = (
 LAST_TRY_SECONDS = QUICK.save_seconds + QUICK.collect_seconds
 LOSS_SECONDS = QUICK.silence_limit_seconds + LAST_TRY_SECONDS + 4 * QUICK.proof_interval_seconds
 LANDING_SECONDS = LAST_TRY_SECONDS + QUICK.terminate_reserve_seconds
-PRICE_USD = Decimal("1.29")
 AMPLE_USD = Decimal("10.00")
 
 
@@ -53,7 +52,7 @@ def _reasons(life: "Life", faults: Counter[str]) -> Iterator[str]:
         yield f"{script.windows[0].what} away"
     if script.wait_minutes < 30 and any(kind.startswith(("launch:", "offers:")) for kind in faults):
         yield "short wait"
-    if script.new_price is not None and script.new_price > PRICE_USD:
+    if script.new_price is not None and script.new_price > FIRST_PRICE:
         yield "dearer"
     bad_plans = sum(1 for plan in script.plans if plan.outcome != "completed" or plan.error)
     if bad_plans or any(p.exit_at >= NEVER or not p.has_adapter for p in script.plans):

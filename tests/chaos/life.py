@@ -25,7 +25,7 @@ from secrets_vault.models import VaultEntry
 from tests import builders
 from tests.chaos import people
 from tests.chaos.chance import why_it_could_not_succeed
-from tests.chaos.script import MAX_HOURS, Moment, Script, script_of
+from tests.chaos.script import MAX_HOURS, Moment, Other, Script, script_of
 from tests.chaos.turns import TURNS
 from tests.deployments.api.calls import Caller
 from tests.deployments.virtual.agent import Plan
@@ -41,6 +41,7 @@ MOST_STEPS = 6000
 AFTERWARDS_SECONDS = 900
 REAP_EACH_SECONDS = 300
 SLEEP_SECONDS = 3600
+OTHER_PLACE = ("A10 pod", "US-KS-2")
 RUN = {"max_hours": str(MAX_HOURS), "name": "Sums"}
 
 
@@ -55,6 +56,9 @@ class Outcome:
     faults: Counter[str]
     simulated_seconds: float
     steps: int
+    # How many machines were rented at another cloud than the preferred one, and at how many clouds.
+    moved: int
+    clouds: int
     # Why this life was not bound to succeed; "" for one that was.
     forbidden_by: str
 
@@ -152,10 +156,11 @@ class Life:
         lived = (world.clock.now - begun_at).total_seconds()
         steps = world.before.steps
         world.work_for(AFTERWARDS_SECONDS + script.outage_seconds())
-        check_end(world.cloud, deployment)
+        check_end(world.all_clouds, deployment)
         check_shown(world.facts())
         self._check_secrecy()
-        faults = Counter(f"{kind}:{fault}" for kind, fault in world.cloud.calls if fault != "ok")
+        calls = world.all_clouds.calls
+        faults = Counter(f"{kind}:{fault}" for kind, fault in calls if fault != "ok")
         faults += Counter({f"worker:{what}": n for what, n in self.interrupted.items()})
         faults += Counter({f"person:{what}": n for what, n in self.done.items()})
         faults["database:away"] += self.stage.shaky.failures
@@ -163,10 +168,16 @@ class Life:
             seed=script.seed,
             status=deployment.status,
             error_code=(deployment.error or {}).get("code", ""),
-            machines=len(world.cloud.machines),
+            machines=len(world.all_clouds.machines),
             faults=+faults,
             simulated_seconds=lived,
             steps=steps,
+            moved=sum(
+                len(cloud.machines)
+                for cloud in world.clouds
+                if cloud.platform != deployment.platform
+            ),
+            clouds=sum(bool(cloud.machines) for cloud in world.clouds),
             forbidden_by=why_it_could_not_succeed(self, faults),
         )
 
@@ -186,7 +197,7 @@ class Life:
         self._caller = self._caller or Caller(self.world.user)
         answer = self._caller.call(
             "POST",
-            "training/deploy/lambda",
+            f"training/deploy/{self._platform}",
             self._request,
             **{"Idempotency-Key": f"life-{self.script.seed}"},
         )
@@ -198,7 +209,7 @@ class Life:
         world, secret = self.world, self.new_secret()
         VaultEntry.objects.all().delete()
         builders.make_vault_entry(world.user, secret=secret)
-        world.keys = {secret}
+        world.cloud.keys = {secret}
         script = self.script
         config = world.job.training_config
         self._request = RUN | {
@@ -210,13 +221,36 @@ class Life:
             "max_attempts": script.attempts,
             "keep_on_failure_minutes": script.keep_minutes,
         }
+        self._platform = "lambda"
+        if script.other is not None:
+            self._open_other(script.other)
+
+    def _open_other(self, other: Other) -> None:
+        """Give the owner a key of the second cloud, and ask for both as the script says."""
+        self.world.open_other(secret=self.new_secret())
+        self.world.other.prices = {OTHER_PLACE: other.price}
+        if other.way == "auto":
+            self._platform = "auto"
+            both = {"instance_type": "auto", "region": "auto", "max_hourly_price": "1.60"}
+            self._request |= both
+            return
+        places = [("lambda", "gpu_1x_a10", "us-east-1"), ("runpod", *OTHER_PLACE)]
+        if other.way == "first":
+            places.reverse()
+        (self._platform, instance_type, region), second = places
+        names = ("platform", "instance_type", "region")
+        self._request |= {
+            "instance_type": instance_type,
+            "region": region,
+            "fallbacks": [dict(zip(names, second, strict=True))],
+        }
 
     def _deploy(self) -> Deployment:
         if any(moment.what == "deploy_again" for moment in self.script.actions):
             return Deployment.objects.get(pk=self.post())
         body = DeployBody(data=self._request)
         body.is_valid(raise_exception=True)
-        return services.deploy(self.world.user, "lambda", body.as_request())
+        return services.deploy(self.world.user, self._platform, body.as_request())
 
     def _begin(self) -> None:
         """From here on things go wrong."""
@@ -224,6 +258,8 @@ class Life:
         cloud.calls.clear()
         for kind, faults in script.faults.items():
             cloud.fail(kind, *faults)
+        if script.other is not None:
+            self._begin_at_other(script.other)
         cloud.boot_seconds, cloud.late_seconds = script.boot_seconds, script.late_seconds
         cloud.plans.extend(script.plans)
         cloud.plan = Plan()
@@ -233,17 +269,29 @@ class Life:
             if window.what == "workers":
                 world.plan(window.begin, partial(self._go_away, window.end - window.begin))
             else:
-                cloud.outages.append(Outage(begin, end, window.what))
+                away = world.other if script.other and script.other.has_outage else cloud
+                away.outages.append(Outage(begin, end, window.what))
         if script.new_price is not None:
             world.plan(self._random.uniform(0, 200), partial(self._change_price, script.new_price))
         self.stage.tripwire.hook = self._at_boundary
         self.stage.shaky.begin(share=script.database_failures, seed=script.seed)
 
+    def _begin_at_other(self, other: Other) -> None:
+        cloud = self.world.other
+        cloud.calls.clear()
+        for kind, faults in other.faults.items():
+            cloud.fail(kind, *faults)
+        cloud.boot_seconds, cloud.late_seconds = other.boot_seconds, self.script.late_seconds
+        # Wherever they are started: the first agents do what the script says.
+        cloud.plans = self.world.cloud.plans
+
     def _late_seconds(self) -> float:
         """How long a late machine may live: each fault may cost the sweep one of its rounds."""
         script = self.script
-        rounds = [f for kind in ("list", "terminate") for f in script.faults[kind] if f != "ok"]
-        stuck = 400 * script.faults["terminate"].count("stuck")
+        both = [script.faults, *([script.other.faults] if script.other else [])]
+        met = [fault for each in both for kind in ("list", "terminate") for fault in each[kind]]
+        rounds = [fault for fault in met if fault != "ok"]
+        stuck = 400 * met.count("stuck")
         slept = SLEEP_SECONDS * list(script.interruptions.values()).count("asleep")
         rounds_seconds = QUICK.sweep_seconds * (len(rounds) + len(script.interruptions))
         return 180 + rounds_seconds + stuck + slept + script.outage_seconds()
@@ -261,7 +309,8 @@ class Life:
                 self.world.plan(moment.seconds, partial(people.act, self, moment.what))
 
     def _turn(self, moment: Moment) -> None:
-        for machine in self.world.cloud.live()[-1:]:
+        newest = sorted(self.world.all_clouds.live(), key=lambda machine: machine.started_at)
+        for machine in newest[-1:]:
             TURNS[moment.what](machine)
             self.interrupted[f"machine_{moment.what}"] += 1
             self.world.before.trouble_at = self.world.clock.now
@@ -327,13 +376,12 @@ class Life:
         pieces = {piece for secret in self._secrets for piece in secrecy.pieces(secret)}
         login = clouds.login_key()
         pieces.update(secrecy.private_lines(login.private_key, login.public_key))
-        for machine, key in zip(
-            self.world.cloud.machines, self.world.cloud.private_keys, strict=True
-        ):
+        clouds_ = self.world.all_clouds
+        for machine, key in zip(clouds_.machines, clouds_.private_keys, strict=True):
             pieces.update(secrecy.private_lines(key, machine.host_key))
         files = (
             content.decode("utf-8", "replace")
-            for machine in self.world.cloud.machines
+            for machine in clouds_.machines
             for content in machine.files.values()
         )
         secrecy.check_nowhere(

@@ -26,6 +26,8 @@ def _lived(stage: Stage, seed: int) -> dict[str, object]:
         "status": outcome.status,
         "error_code": outcome.error_code,
         "machines": outcome.machines,
+        "moved": outcome.moved,
+        "clouds": outcome.clouds,
         "faults": outcome.faults,
         "hours": outcome.simulated_seconds / 3600,
         "bound_to_succeed": not outcome.forbidden_by,

@@ -39,18 +39,19 @@ def delete_key(life: "Life", deployment: Deployment) -> None:
 
 def replace_key(life: "Life", deployment: Deployment) -> None:
     """F55: from then on the old key opens nothing; a worker that slept may still hold it."""
-    world = life.world
-    old, new = set(world.keys), life.new_secret()
-    world.keys.add(new)
+    entry, new = entry_of(deployment), life.new_secret()
+    cloud = next(cloud for cloud in life.world.clouds if cloud.platform == entry.provider)
+    old = set(cloud.keys)
+    cloud.keys.add(new)
     try:
-        replace_secret(entry_of(deployment), secret=new, actor=world.user)
+        replace_secret(entry, secret=new, actor=life.world.user)
     except SlipwayError:
-        world.cloud.keys_used.discard(new)
-        world.keys = old
+        cloud.keys_used.discard(new)
+        cloud.keys = old
         raise
     if not life.is_nested:
-        world.cloud.keys_used.clear()
-        world.keys = {new}
+        cloud.keys_used.clear()
+        cloud.keys = {new}
 
 
 def retry_collect(life: "Life", deployment: Deployment) -> None:
@@ -62,7 +63,9 @@ def resolve_attention(life: "Life", deployment: Deployment) -> None:
 
 
 def entry_of(deployment: Deployment) -> VaultEntry:
-    return VaultEntry.objects.get(pk=deployment.vault_entry_id)
+    """Return the key under which its newest machine was rented, or the preferred cloud's."""
+    newest = deployment.machines.order_by("-attempt").first()
+    return VaultEntry.objects.get(pk=(newest or deployment).vault_entry_id)
 
 
 ACTS: dict[str, Callable[["Life", Deployment], None]] = {

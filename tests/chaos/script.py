@@ -67,6 +67,12 @@ ERRORS: dict[str, bool] = {
 }
 
 
+# So many of all lives have a second cloud.
+OTHER_SHARE = 0.5
+FIRST_PRICE = Decimal("1.29")
+TAKEN = ("vanish", "vanish", "preempted", "unhealthy")
+
+
 @dataclass(frozen=True)
 class Moment:
     """Something that happens once: so many seconds after a status is first seen."""
@@ -83,6 +89,21 @@ class Window:
     what: str
     begin: float
     end: float
+
+
+@dataclass(frozen=True)
+class Other:
+    """The second cloud of a life: what goes wrong there, and how the run comes to it.
+
+    ``way``: it is the "fallback", or "first" with the other one as its fallback, or the request
+    says "auto". ``has_outage``: the windows in which a cloud is away are its own.
+    """
+
+    way: str
+    faults: dict[str, list[str]]
+    price: Decimal
+    boot_seconds: float
+    has_outage: bool
 
 
 @dataclass(frozen=True)
@@ -106,6 +127,7 @@ class Script:
     attempts: int
     keep_minutes: int
     database_failures: float = 0.0
+    other: Other | None = None
 
     def outage_seconds(self) -> float:
         """Return how long, in all, somebody or something is away."""
@@ -134,7 +156,49 @@ def script_of(seed: int) -> Script:
         database_failures=random.choice([0.0, 0.0, 0.0, 0.02]),
     )
     saves = random.choice([None, 2, 3])
-    return replace(script, plans=tuple(replace(plan, save_steps=saves) for plan in script.plans))
+    plans = tuple(replace(plan, save_steps=saves) for plan in script.plans)
+    return _at_two_clouds(replace(script, plans=plans), Random(f"{seed}, at two clouds"))
+
+
+def _at_two_clouds(script: Script, random: Random) -> Script:
+    """Return the script as it is, or with a second cloud and often a reason to go there."""
+    other = _other(random)
+    if other is None:
+        return script
+    is_first = other.way == "first" or (other.way == "auto" and other.price < FIRST_PRICE)
+    why = random.choice(["refused", "refused", "lost", "lost", ""])
+    if why == "refused":
+        preferred = other.faults if is_first else script.faults
+        preferred["launch"][:2] = ["capacity", random.choice(["capacity", "ok"])]
+    if why == "lost":
+        script = _lost_in_training(script, random)
+    return replace(script, other=other)
+
+
+def _lost_in_training(script: Script, random: Random) -> Script:
+    """Return a life whose first machine is lost, usually with a checkpoint of it at home."""
+    first = replace(script.plans[0], train_from=0.1, exit_at=280, save_steps=2)
+    taken = Moment(random.choice(TAKEN), "training", random.uniform(5, 200))
+    return replace(
+        script,
+        plans=(first, *script.plans[1:]),
+        turns=(taken,),
+        attempts=max(2, script.attempts),
+        budget=max(Decimal("10.00"), script.budget),
+    )
+
+
+def _other(random: Random) -> Other | None:
+    if random.random() >= OTHER_SHARE:
+        return None
+    rate = random.uniform(0.0, 0.3)
+    return Other(
+        way=random.choice(["fallback", "first", "auto"]),
+        faults={kind: _faults(random, kind, rate) for kind in BOUNDARY_FAULTS},
+        price=random.choice([Decimal("0.99"), Decimal("1.19"), Decimal("1.49")]),
+        boot_seconds=random.choice([1, 30]),
+        has_outage=random.random() < 0.5,
+    )
 
 
 def _faults(random: Random, kind: str, rate: float) -> list[str]:

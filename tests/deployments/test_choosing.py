@@ -9,7 +9,7 @@ import pytest
 from core.errors import InvalidInputError
 from datasets.lengths import LengthCounter
 from datasets.models import Dataset
-from deployments import choosing, recipes
+from deployments import choosing, forecasts, recipes
 from deployments.choosing import Choice
 from deployments.providers.base import Offer
 from deployments.quotes import Wish
@@ -37,9 +37,10 @@ def recipe(base_model: str = LLAMA, **hyperparameters: object) -> Mapping[str, A
 
 
 def chosen(dataset: Dataset, wish: Wish, offers: list[Offer], **settings: Any) -> Choice:
-    return choosing.choose(
-        dataset.user, wish, recipe=recipe(**settings), dataset=dataset, offers=offers
+    found = forecasts.for_offers(
+        dataset.user, recipe=recipe(**settings), dataset=dataset, offers=offers
     )
+    return choosing.choose(wish, found)
 
 
 def test_auto_passes_by_the_cheapest_hour_when_it_does_not_fit(dataset: Dataset) -> None:
@@ -47,10 +48,10 @@ def test_auto_passes_by_the_cheapest_hour_when_it_does_not_fit(dataset: Dataset)
     # cards of 24 GB are tight at best; of those that fit the A6000 is the cheapest.
     found = chosen(dataset, Wish(), ALL)
 
-    assert found.wish == Wish("gpu_1x_a6000", "auto")
+    assert found.wish == Wish("gpu_1x_a6000", "auto", platform="lambda")
     assert found.quote.max_hourly_price_usd == Decimal("1.09")
     assert found.likely_usd is not None
-    assert found.reason.startswith("Auto chose 1x A6000 (48 GB): the cheapest of")
+    assert found.reason.startswith("Auto chose 1x A6000 (48 GB) at Lambda: the cheapest of")
 
 
 def test_auto_may_take_something_else_that_fits_at_no_higher_price_an_hour(
@@ -95,7 +96,7 @@ def test_only_the_region_that_was_named_counts(dataset: Dataset) -> None:
 
     found = chosen(dataset, Wish(region="us-east-1"), offers)
 
-    assert found.wish == Wish("gpu_1x_h100_pcie", "us-east-1")
+    assert found.wish == Wish("gpu_1x_h100_pcie", "us-east-1", platform="lambda")
 
 
 def test_a_machine_that_was_named_is_taken_as_it_is(dataset: Dataset) -> None:
@@ -108,7 +109,7 @@ def test_a_machine_that_was_named_is_taken_as_it_is(dataset: Dataset) -> None:
 def test_of_a_model_of_unknown_size_auto_takes_the_cheapest_hour(dataset: Dataset) -> None:
     found = chosen(dataset, Wish(), ALL, base_model="somebody/model")
 
-    assert found.wish == Wish()
+    assert found.wish == Wish(platform="lambda")
     assert found.quote.offer.instance_type == "gpu_1x_rtx6000"
     assert found.likely_usd is None
 
@@ -157,3 +158,47 @@ def test_a_run_without_an_end_has_no_likely_total(dataset: Dataset) -> None:
     )
 
     assert found.likely_usd is None
+
+
+POD = {"platform": "runpod", "region": "US-KS-2", "region_description": "US-KS-2"}
+
+
+def test_auto_looks_at_all_clouds_and_may_take_the_other_one_instead(dataset: Dataset) -> None:
+    pods = [
+        make_offer("gpu_1x_a6000", **POD, hourly_price_usd=Decimal("0.49")),
+        make_offer("gpu_1x_a100_sxm4", **POD, hourly_price_usd=Decimal("1.19")),
+    ]
+
+    cheap = chosen(dataset, Wish(), [*ALL, *pods])
+    dearer = chosen(dataset, Wish(max_hourly_price_usd=Decimal("1.20")), [*ALL, *pods])
+
+    assert (cheap.wish.platform, cheap.alternatives) == ("runpod", ())
+    assert "of 2 clouds that fit" in cheap.reason
+    # By the likely total: what may be taken instead is of both clouds, below the allowed price.
+    instead = [(wish.platform, wish.instance_type) for wish in dearer.alternatives]
+    assert ("lambda", "gpu_1x_a6000") in instead
+    assert ("runpod", "gpu_1x_a100_sxm4") in instead
+    assert ("lambda", "gpu_1x_a100_sxm4") not in instead
+
+
+def test_one_cloud_that_was_named_is_the_only_one_looked_at(dataset: Dataset) -> None:
+    pod = make_offer("gpu_1x_a6000", **POD, hourly_price_usd=Decimal("0.49"))
+
+    found = chosen(dataset, Wish(platform="lambda"), [*ALL, pod])
+
+    assert {wish.platform for wish in (found.wish, *found.alternatives)} == {"lambda"}
+
+
+def test_of_a_model_of_unknown_size_the_other_cloud_is_taken_at_no_higher_price(
+    dataset: Dataset,
+) -> None:
+    pods = [
+        make_offer("gpu_1x_a10", **POD, hourly_price_usd=Decimal("0.69")),
+        make_offer("gpu_1x_a100_sxm4", **POD, hourly_price_usd=Decimal("0.70")),
+    ]
+
+    found = chosen(dataset, Wish(), [*ALL, *pods], base_model="somebody/model")
+
+    assert found.wish == Wish(platform="runpod")
+    limit = Decimal("0.69")
+    assert found.alternatives == (Wish(max_hourly_price_usd=limit, platform="lambda"),)

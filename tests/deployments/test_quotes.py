@@ -76,7 +76,7 @@ def test_F13_a_fallback_has_a_limit_of_its_own() -> None:
 
 
 def test_F26_a_region_to_avoid_comes_last_among_equal_prices_only() -> None:
-    found = quotes.allowed_offers(OFFERS, [Wish()], avoided_regions={"east"})
+    found = quotes.allowed_offers(OFFERS, [Wish()], avoided={("lambda", "east")})
 
     assert found == [A10_WEST, A10_EAST, A100_EAST, H100_SOLD_OUT]
 
@@ -84,21 +84,36 @@ def test_F26_a_region_to_avoid_comes_last_among_equal_prices_only() -> None:
 def test_a_cheaper_fallback_waits_for_its_turn_where_no_region_is_avoided() -> None:
     wishes = [Wish("a100", "east"), Wish("a10", "west")]
 
-    assert quotes.allowed_offers(OFFERS, wishes, avoided_regions={"west"}) == [A100_EAST, A10_WEST]
+    found = quotes.allowed_offers(OFFERS, wishes, avoided={("lambda", "west")})
+
+    assert found == [A100_EAST, A10_WEST]
 
 
 def test_F26_a_fallback_elsewhere_comes_first_unless_it_is_dearer() -> None:
-    asked = Wish("a10", "east")
+    wishes, east = [Wish("a10", "east"), Wish("a10", "west")], {("lambda", "east")}
+    dearer = [A10_EAST, offer("a10", "west", "0.80")]
 
-    cheap = quotes.allowed_offers(OFFERS, [asked, Wish("a10", "west")], avoided_regions={"east"})
-    dear = quotes.allowed_offers(
-        [A10_EAST, offer("a10", "west", "0.80")],
-        [asked, Wish("a10", "west")],
-        avoided_regions={"east"},
-    )
+    cheap = quotes.allowed_offers(OFFERS, wishes, avoided=east)
+    dear = quotes.allowed_offers(dearer, wishes, avoided=east)
 
     assert [each.region for each in cheap] == ["west", "east"]
     assert [each.region for each in dear] == ["east", "west"]
+
+
+def test_F26_a_bad_region_of_one_cloud_says_nothing_of_the_others() -> None:
+    pod = offer("a10", "east", "0.75", platform="runpod")
+    wishes = [Wish("a10", "east", platform="lambda"), Wish("a10", platform="runpod")]
+
+    found = quotes.allowed_offers([A10_EAST, pod], wishes, avoided={("lambda", "east")})
+
+    assert found == [pod, A10_EAST]
+
+
+def test_a_wish_for_one_cloud_takes_no_offer_of_another() -> None:
+    pod = offer("a10", "kansas", "0.40", platform="runpod")
+
+    assert choose([A10_EAST, pod], platform="lambda").offer == A10_EAST
+    assert choose([A10_EAST, pod]).offer == pod
 
 
 def test_the_cheapest_free_offer_is_chosen_and_its_price_is_the_limit() -> None:

@@ -47,21 +47,13 @@ class CostByPhase:
 
 
 def cost_by_phase(
-    run: DeploymentOverview,
-    changes: Sequence[EventLine],
-    *,
-    quantum_seconds: int,
-    now: datetime,
+    run: DeploymentOverview, changes: Sequence[EventLine], *, now: datetime
 ) -> CostByPhase:
     """Return the cost of a run by machine and phase, in whole cents.
 
-    ``changes`` are the run's status changes in order, ``quantum_seconds`` the cloud's billing step.
+    ``changes`` are the run's status changes in order.
     """
-    exact = [
-        line
-        for life in lives(run, changes)
-        for line in _lines(life, quantum_seconds=quantum_seconds, now=now)
-    ]
+    exact = [line for life in lives(run, changes) for line in _lines(life, now=now)]
     exact += [_stray_line(stray, now=now) for stray in run.strays]
     total = run.cost.accrued
     cents = split_cents([line.cost for line in exact], total=total)
@@ -92,8 +84,8 @@ def _stray_line(stray: StrayOverview, *, now: datetime) -> Line:
     return Line(stray.instance_id, "Wanted by no run", max(0.0, seconds), stray.accrued)
 
 
-def _lines(life: Life, *, quantum_seconds: int, now: datetime) -> list[Line]:
-    machine = life.machine
+def _lines(life: Life, *, now: datetime) -> list[Line]:
+    machine, quantum_seconds = life.machine, life.machine.billing_quantum_seconds
     own = [
         Line(life.name, span.word, span.seconds(now), span.rent(machine, now))
         for span in life.spans

@@ -18,7 +18,14 @@ from deployments.forecasts import OfferForecast
 from deployments.models import Draft
 from deployments.pages.answers import page
 from deployments.pages.forms import KeyForm, PlainForm
-from deployments.pages.wizard import budget_words, frame, likely, offers_table, refusals
+from deployments.pages.wizard import (
+    budget_words,
+    frame,
+    likely,
+    offers_table,
+    pressing,
+    refusals,
+)
 from deployments.pages.wizard.likely import Look
 from deployments.pages.wizard.offers_table import Place
 from deployments.quotes import AUTO
@@ -324,7 +331,7 @@ def _show(request: HttpRequest, draft: Draft, look: Look, form: HardwareForm) ->
         "form": form,
         "look": look,
         "table": look.table,
-        "budget": _budget(form, picked),
+        "budget": _budget(draft, look, form, picked),
         "over_cap": _over_cap(draft, form),
         "buys": _buys(form, picked),
         "picked": form["machine"].value() if form.is_bound else None,
@@ -352,16 +359,19 @@ def _over_cap(draft: Draft, form: HardwareForm) -> ConflictError | None:
     return None if amount is None else spending.refusal(draft.user, amount, now=database_now())
 
 
-def _budget(form: HardwareForm, picked: OfferForecast | None) -> budget_words.Budget | None:
+def _budget(
+    draft: Draft, look: Look, form: HardwareForm, picked: OfferForecast | None
+) -> budget_words.Budget | None:
     amount = _amount(form)
     if amount is None or picked is None:
         return None
+    dearest = pressing.dearest(draft, look, picked.offer)
     return budget_words.budget(
         amount,
-        hourly=picked.offer.hourly_price_usd,
+        hourly=dearest.hourly_price_usd,
         likely=picked.cost_usd,
         timing=settings.TIMING,
-        quantum_seconds=clouds.capabilities(picked.offer.platform).billing_quantum_seconds,
+        quantum_seconds=clouds.capabilities(dearest.platform).billing_quantum_seconds,
     )
 
 

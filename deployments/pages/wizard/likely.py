@@ -59,8 +59,9 @@ class Look:
         """Return the forecast for a place, free or sold out; of another region if it must be."""
         if place is None:
             return None
-        same = [each for each in self.found if offers_table.place_of(each.offer).is_same(place)]
-        types = [each for each in self.found if each.offer.instance_type == place.instance_type]
+        places = [(each, offers_table.place_of(each.offer)) for each in self.found]
+        same = [each for each, where in places if where.is_same(place)]
+        types = [each for each, where in places if where.is_same_kind(place)]
         return next(iter(same or types), None)
 
 

@@ -69,13 +69,16 @@ class Place:
         whole = platform and instance_type and len(text) <= 300 and text.isprintable()
         return cls(platform, instance_type, region or AUTO, hourly) if fine and whole else None
 
-    def is_same(self, other: "Place | None") -> bool:
-        """Say whether it is the same machine, whatever it costs now."""
-        return other is not None and (self.platform, self.instance_type, self.region) == (
+    def is_same_kind(self, other: "Place | None") -> bool:
+        """Say whether it is the same type at the same cloud, in whatever region."""
+        return other is not None and (self.platform, self.instance_type) == (
             other.platform,
             other.instance_type,
-            other.region,
         )
+
+    def is_same(self, other: "Place | None") -> bool:
+        """Say whether it is the same machine, whatever it costs now."""
+        return self.is_same_kind(other) and other is not None and self.region == other.region
 
 
 @dataclass(frozen=True)
@@ -285,7 +288,7 @@ def _picked(free: Sequence[OfferForecast], chosen: Place | None) -> OfferForecas
         if place_of(each.offer).is_same(chosen):
             return each
     for each in free:
-        if chosen is not None and chosen.instance_type == each.offer.instance_type:
+        if place_of(each.offer).is_same_kind(chosen):
             return each
     return next((each for each in free if each.verdict == estimate.FITS), free[0] if free else None)
 
@@ -304,14 +307,15 @@ def _unable(
     found: Sequence[OfferForecast], *, dearer: Sequence[OfferForecast]
 ) -> tuple[Unable, ...]:
     """Return one line a type: what cannot run, then what is sold out and would cost more."""
-    lines: dict[str, Unable] = {}
+    lines: dict[tuple[str, str], Unable] = {}
     for each in found:
-        name = each.offer.instance_type
+        name = (each.offer.platform, each.offer.instance_type)
         if not each.can_run and name not in lines:
             lines[name] = _unable_line(each, each.reasons[0] if each.reasons else "")
     for each in dearer:
         reason = "Sold out, and dearer than what is free"
-        lines.setdefault(each.offer.instance_type, _unable_line(each, reason, word="Sold out"))
+        name = (each.offer.platform, each.offer.instance_type)
+        lines.setdefault(name, _unable_line(each, reason, word="Sold out"))
     return tuple(lines.values())
 
 

@@ -1,17 +1,19 @@
 """From a draft that is complete to the press of Start: what exactly is asked for, at what price."""
 
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
 from django.conf import settings
 
 from core.errors import InvalidInputError, SlipwayError
-from deployments import drafts
+from deployments import clouds, costs, drafts
 from deployments.acceptance import budget_pays
 from deployments.models import Draft
 from deployments.pages.starting import Press
 from deployments.pages.wizard import likely, offers_table
 from deployments.pages.wizard.likely import Look
 from deployments.pages.wizard.offers_table import Place
+from deployments.providers.base import Offer
 from deployments.quotes import AUTO
 from deployments.services import DEFAULT_MAX_HOURS, ConfigInput, DeployRequest, Fallback
 from deployments.templatetags.wording import usd_exact
@@ -117,7 +119,7 @@ def _place(draft: Draft, look: Look, shown: Decimal | None) -> Place:
     if chosen is None or now is None:
         raise _taken("The chosen machine is no longer on offer.")
     found = offers_table.place_of(now.offer)
-    is_waited_for = any(found.instance_type == place.instance_type for place in waited)
+    is_waited_for = any(found.is_same_kind(place) for place in waited)
     if not now.offer.available and not is_waited_for:
         raise _taken(f"{offers_table.gpu_words(now.offer)} is sold out now.")
     if now.offer.available and chosen.region not in (AUTO, found.region):
@@ -141,12 +143,34 @@ def _taken(what: str) -> InvalidInputError:
     )
 
 
+def dearest(draft: Draft, look: Look, picked: Offer) -> Offer:
+    """Return what costs most to land of all that may be rented: the budget is reckoned by it."""
+    others = (offer for offer, _ in _instead(draft, look, offers_table.place_of(picked)))
+    return max([picked, *others], key=_landing_usd)
+
+
+def _landing_usd(offer: Offer) -> Decimal:
+    quantum_seconds = clouds.capabilities(offer.platform).billing_quantum_seconds
+    return costs.reserve(
+        offer.hourly_price_usd, timing=settings.TIMING, quantum_seconds=quantum_seconds
+    )
+
+
 def _fallbacks(draft: Draft, look: Look, place: Place) -> tuple[Fallback, ...]:
-    """Return the free offers up to the limit, by total, then what would be waited for.
+    """Return what may be rented instead, at no more than it was ticked for (F5)."""
+    found: dict[Fallback, None] = {}
+    for offer, shown in _instead(draft, look, place):
+        each = offers_table.place_of(offer)
+        hourly = min(offer.hourly_price_usd, shown or offer.hourly_price_usd)
+        found[Fallback(each.platform, each.instance_type, each.region, hourly)] = None
+    return tuple(found)[:MAX_FALLBACKS]
 
-    The latter at no more than it was ticked at: nothing else bounds its price (F5).
 
-    What the budget does not even boot is left out: it must not stand in the way of the rest.
+def _instead(draft: Draft, look: Look, place: Place) -> Iterator[tuple[Offer, Decimal | None]]:
+    """Yield the free offers of all clouds up to the limit, by total, then what is waited for.
+
+    The latter with what it was ticked at: nothing else bounds its price. What the budget does not
+    even boot is left out: it must not stand in the way of the rest.
     """
     limit = likely.amount(draft, "fallback_total_limit")
     rows = look.table.free if limit is not None else ()
@@ -158,11 +182,6 @@ def _fallbacks(draft: Draft, look: Look, place: Place) -> tuple[Fallback, ...]:
         if (forecast := look.forecast_of(wanted)) is not None
     ]
     budget = likely.amount(draft, "budget_limit") or Decimal(0)
-    found: dict[Fallback, None] = {}
     for offer, shown in [*((row.forecast.offer, None) for row in free), *waited]:
-        each = offers_table.place_of(offer)
-        is_other = each.platform == place.platform and not each.is_same(place)
-        if is_other and budget_pays(budget, offer):
-            hourly = min(offer.hourly_price_usd, shown or offer.hourly_price_usd)
-            found[Fallback(each.platform, each.instance_type, each.region, hourly)] = None
-    return tuple(found)[:MAX_FALLBACKS]
+        if not offers_table.place_of(offer).is_same(place) and budget_pays(budget, offer):
+            yield offer, shown

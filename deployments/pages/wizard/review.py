@@ -169,7 +169,7 @@ def _show(
     refusal = refusals.take(request, draft)
     amount = likely.amount(draft, "budget_limit")
     stop, month_left = _within_caps(draft, amount)
-    budget = _budget(amount, forecast)
+    budget = _budget(draft, look, amount, forecast)
     time = range_words.time(forecast.seconds) if forecast else ""
     total = range_words.money(forecast.cost_usd) if forecast and forecast.cost_usd else ""
     context: dict[str, Any] = {
@@ -222,15 +222,18 @@ def _about(draft: Draft, forecast: OfferForecast | None) -> dict[str, Any]:
     }
 
 
-def _budget(amount: Decimal | None, forecast: OfferForecast | None) -> Budget | None:
+def _budget(
+    draft: Draft, look: Look, amount: Decimal | None, forecast: OfferForecast | None
+) -> Budget | None:
     if amount is None or forecast is None:
         return None
+    dearest = pressing.dearest(draft, look, forecast.offer)
     return budget_words.budget(
         amount,
-        hourly=forecast.offer.hourly_price_usd,
+        hourly=dearest.hourly_price_usd,
         likely=forecast.cost_usd,
         timing=settings.TIMING,
-        quantum_seconds=clouds.capabilities(forecast.offer.platform).billing_quantum_seconds,
+        quantum_seconds=clouds.capabilities(dearest.platform).billing_quantum_seconds,
     )
 
 

@@ -104,7 +104,8 @@ def test_a_users_own_ssh_key_must_be_registered_at_the_cloud(
 
     response = Caller(user).post("training/deploy/lambda", body | {"ssh_key_name": "my laptop"})
 
-    assert error_of(response, status=502)["code"] == "E_SSH_KEY"
+    error = error_of(response, status=400)
+    assert (error["code"], error["param"]) == ("E_SSH_KEY", "ssh_key_name")
     assert not Deployment.objects.exists()
 
 

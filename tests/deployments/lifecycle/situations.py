@@ -27,6 +27,7 @@ def a_deployment(status: Status, **fields: Any) -> Deployment:
     """Return a deployment wanted to run, with a budget of 10 USD, in this status for 5 s."""
     values: dict[str, Any] = {
         "name": "sums",
+        "platform": "lambda",
         "status": status,
         "status_since": ago(5),
         "budget_limit": Decimal("10.00"),

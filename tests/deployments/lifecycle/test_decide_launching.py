@@ -58,6 +58,9 @@ def test_F13_a_type_without_capacity_is_followed_by_the_next_offer_at_once() -> 
     assert performs(decided(S.LAUNCHING, refused("capacity")), Effect.LAUNCH)
 
 
+POD = {"platform": "runpod", "instance_type": "A10 pod"}
+
+
 @pytest.mark.parametrize("reason", ["auth", "quota", "invalid", "other"])
 def test_F11_F12_F14_a_final_refusal_ends_the_deployment_with_the_clouds_words(
     reason: str,
@@ -72,6 +75,21 @@ def test_F11_F12_F14_a_final_refusal_ends_the_deployment_with_the_clouds_words(
         "remedy": "Do something.",
         "retryable": False,
     }
+
+
+@pytest.mark.parametrize("reason", ["auth", "quota", "invalid", "other"])
+def test_F11_F12_F14_what_one_cloud_refuses_for_good_is_asked_of_the_other(reason: str) -> None:
+    both = a_deployment(S.LAUNCHING, config={"fallbacks": [POD]})
+    first, second = refused(reason), refused(reason, platform="runpod", attempt=2)
+
+    assert performs(decided(both, first), Effect.LAUNCH)
+    assert recorded(both, first, second).deployment["outcome"] == S.FAILED
+
+
+def test_T20_our_own_block_of_launches_holds_for_every_cloud() -> None:
+    both = a_deployment(S.LAUNCHING, config={"fallbacks": [POD]})
+
+    assert recorded(both, refused("blocked")).deployment["outcome"] == S.FAILED
 
 
 def test_F15_a_429_is_waited_out_as_long_as_the_cloud_says() -> None:

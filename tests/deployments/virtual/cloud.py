@@ -33,6 +33,14 @@ from tests.deployments.virtual.clock import Clock
 QUANTUM_SECONDS = 60
 
 
+# What each cloud has at first, and how its instance ids begin.
+PRICES = {
+    "lambda": {("gpu_1x_a10", "us-east-1"): Decimal("1.29")},
+    "runpod": {("A10 pod", "US-KS-2"): Decimal("1.19")},
+}
+IDS = {"lambda": "i", "runpod": "pod"}
+
+
 class Killed(BaseException):
     """The process dies here; nothing of ours may catch it."""
 
@@ -100,6 +108,7 @@ class VirtualMachine:
 class Listing:
     """One list that the cloud gave, truthful or not, and when it was asked for."""
 
+    platform: str
     asked_at: datetime
     shown: tuple[Instance, ...]
 
@@ -125,14 +134,16 @@ class Outage:
 class VirtualCloud:
     """The cloud's side: what there is, what it costs, and what goes wrong next.
 
+    ``platform`` is under which name of PROVIDERS it is known.
     ``faults`` holds, for each kind of call (offers, launch, list, terminate, ssh, start,
     download), what the next calls meet; after these all is well. ``outages`` go before them.
     ``others`` are machines of the account that are not ours. ``keys_used``, ``listings`` and
     ``asked_to_end`` are what the cloud could testify to.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, platform: str = "lambda") -> None:
         self.clock = clock
+        self.platform = platform
         self.reset()
 
     def reset(self) -> None:
@@ -140,6 +151,8 @@ class VirtualCloud:
         self.machines: list[VirtualMachine] = []
         self.others: list[VirtualMachine] = []
         self.outages: list[Outage] = []
+        # I7: what may open the account: the owner's present key.
+        self.keys: set[str] = set()
         self.keys_used: set[str] = set()
         self.listings: list[Listing] = []
         self.asked_to_end: list[str] = []
@@ -147,7 +160,8 @@ class VirtualCloud:
         self.sessions: list[Session] = []
         self.faults: dict[str, deque[str]] = defaultdict(deque)
         self.calls: list[tuple[str, str]] = []
-        self.prices = {("gpu_1x_a10", "us-east-1"): Decimal("1.29")}
+        self.troubles = 0
+        self.prices = dict(PRICES[self.platform])
         self.plan = Plan()
         # What the next agents do, one after the other, before ``plan`` holds for all.
         self.plans: deque[Plan] = deque()
@@ -167,6 +181,7 @@ class VirtualCloud:
         if kind in OVER_HTTP and (outage := self._outage()):
             fault = outage
         self.calls.append((kind, fault))
+        self.troubles += fault != "ok"
         return fault
 
     def _outage(self) -> str:
@@ -187,17 +202,22 @@ class VirtualCloud:
     def live(self) -> list[VirtualMachine]:
         return [machine for machine in self.machines if machine.lives()]
 
+    @property
+    def each(self) -> "tuple[VirtualCloud, ...]":
+        """Itself: one cloud is looked at as several are."""
+        return (self,)
+
     def start(self, request: LaunchRequest, *, listed_after: float = 0) -> VirtualMachine:
         """Start a machine; it bills from now on."""
         number = len(self.machines) + 1
         machine = VirtualMachine(
             clock=self.clock,
-            instance_id=f"i-{number}",
+            instance_id=f"{IDS[self.platform]}-{number}",
             name=request.name,
             instance_type=request.instance_type,
             region=request.region,
             hourly_price=self.prices[request.instance_type, request.region],
-            ip=f"127.9.0.{number}",
+            ip=f"127.9.{list(IDS).index(self.platform)}.{number}",
             host_key=request.host_public_key or f"ssh-ed25519 own-{number}",
             started_at=self.clock.now,
             active_from=self.clock.in_seconds(self.boot_seconds),
@@ -240,7 +260,7 @@ class VirtualProvider(Provider):
     def offers(self) -> list[Offer]:
         fault = self._ask("offers")
         return [
-            _offer(instance_type, region, price)
+            _offer(self.cloud.platform, instance_type, region, price)
             for (instance_type, region), price in self.cloud.prices.items()
             if fault != "sold_out"
         ]
@@ -279,7 +299,7 @@ class VirtualProvider(Provider):
             shown = shown[: len(shown) // 2]
         elif fault == "stale" and self.cloud.listings:
             shown = self.cloud.listings[-1].shown
-        self.cloud.listings.append(Listing(asked_at, shown))
+        self.cloud.listings.append(Listing(self.cloud.platform, asked_at, shown))
         return [*shown, SOMEBODY_ELSES] if fault == "foreign" else list(shown)
 
     def get(self, instance_id: str) -> Instance | None:
@@ -324,9 +344,9 @@ class VirtualProvider(Provider):
         return fault
 
 
-def _offer(instance_type: str, region: str, price: Decimal) -> Offer:
+def _offer(platform: str, instance_type: str, region: str, price: Decimal) -> Offer:
     return Offer(
-        platform="lambda",
+        platform=platform,
         instance_type=instance_type,
         region=region,
         region_description=region,

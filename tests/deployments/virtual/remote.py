@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,11 +115,13 @@ class VirtualRemote:
 
 
 @contextmanager
-def connect(cloud: "VirtualCloud", target: SshTarget) -> Iterator[VirtualRemote]:
+def connect(clouds: "Sequence[VirtualCloud]", target: SshTarget) -> Iterator[VirtualRemote]:
     """Open a connection to the machine at that address, or fail as the script says."""
+    known = [(cloud, machine) for cloud in clouds for machine in cloud.machines]
+    there = ((cloud, m) for cloud, m in known if m.ip == target.host)
+    cloud, machine = next(there, (clouds[0], None))
     fault = cloud.next_fault("ssh")
-    machine = next((m for m in cloud.machines if m.ip == target.host and m.is_up()), None)
-    if fault == "unreachable" or machine is None:
+    if fault == "unreachable" or machine is None or not machine.is_up():
         raise SshUnreachableError("The machine does not answer over SSH.")
     if fault == "auth":
         raise SshAuthError("The machine refuses our key.")

@@ -20,14 +20,17 @@ from deployments.lifecycle import booting, collecting, fetching, merging, prepar
 from deployments.models import CloudSnapshot, Deployment, Machine
 from deployments.providers import PROVIDERS
 from deployments.timing import Timing
+from secrets_vault.models import VaultEntry
 from tests import builders
 from tests.builders import NOON
 from tests.deployments.virtual import clock as virtual_clock
 from tests.deployments.virtual import remote, rows
 from tests.deployments.virtual.clock import Clock
 from tests.deployments.virtual.cloud import Killed, VirtualCloud
+from tests.deployments.virtual.clouds import VirtualClouds
 from tests.deployments.virtual.invariants import Before, check_invariants, facts
 
+OTHER_SECRET = "test-key-of-the-other-cloud-9876"
 LEASE_SECONDS = Timing().lease_seconds
 Reached = Callable[[Deployment], bool]
 # Fewer looks and shorter limits than by default, so that a life takes few steps.
@@ -41,11 +44,17 @@ QUICK = Timing(
 
 
 class World:
-    """One user with a key at one virtual cloud, and the workers."""
+    """One user with a key at one virtual cloud, and the workers.
+
+    ``open_other`` gives the user a key at a second cloud, which sells other machines.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = Clock()
+        self._monkeypatch = monkeypatch
         self.cloud = VirtualCloud(self.clock)
+        self.other = VirtualCloud(self.clock, platform="runpod")
+        self.clouds = [self.cloud]
         self.queue: deque[tuple[str, tuple[Any, ...]]] = deque()
         self.planned: list[tuple[datetime, Callable[[], None]]] = []
         self.kills = 0
@@ -58,13 +67,12 @@ class World:
         monkeypatch.setitem(PROVIDERS, "lambda", self.cloud.provider_class())
         monkeypatch.setattr(tasks, "async_task", self._enqueue)
         for module in (booting, collecting, fetching, merging, preparing, training):
-            monkeypatch.setattr(module, "connect", partial(remote.connect, self.cloud))
+            monkeypatch.setattr(module, "connect", partial(remote.connect, self.clouds))
         self._populate()
 
     def _populate(self) -> None:
         self.user: User = builders.make_user()
-        # I7: what may open the account: the owner's present key.
-        self.keys = {builders.SECRET}
+        self.cloud.keys = {builders.SECRET}
         builders.make_vault_entry(self.user)
         self.job = builders.make_job(self.user)
         clouds.login_key()
@@ -77,6 +85,8 @@ class World:
         rows.delete_all()
         self.clock.now = NOON
         self.cloud.reset()
+        self.other.reset()
+        del self.clouds[1:]
         self.queue.clear()
         self.planned.clear()
         self.kills = 0
@@ -84,6 +94,14 @@ class World:
         self.away_until = self.clock.now
         self.before = Before()
         self._populate()
+
+    def open_other(self, *, secret: str = OTHER_SECRET) -> VaultEntry:
+        """Give the user a key of the second cloud, and return it."""
+        provider = self.other.provider_class()
+        self._monkeypatch.setitem(PROVIDERS, self.other.platform, provider)
+        self.clouds[1:] = [self.other]
+        self.other.keys = {secret}
+        return builders.make_vault_entry(self.user, provider=self.other.platform, secret=secret)
 
     def plan(self, seconds: float, act: Callable[[], None]) -> None:
         """Let something happen so many seconds from now, between two steps of the workers."""
@@ -148,13 +166,17 @@ class World:
         if self.clock.now <= self.away_until:
             self.before.trouble_at = self.clock.now
         return facts.read(
-            self.cloud,
+            self.all_clouds,
             now=self.clock.now,
             before=self.before,
             late_seconds=self.late_seconds,
             excused_seconds=self.excused_seconds + self.kills * LEASE_SECONDS,
-            accepted_keys=frozenset(self.keys),
         )
+
+    @property
+    def all_clouds(self) -> VirtualClouds:
+        """Every cloud for which the user has a key."""
+        return VirtualClouds(self.clouds)
 
     def machines(self, deployment: Deployment) -> list[Machine]:
         return list(deployment.machines.order_by("attempt"))

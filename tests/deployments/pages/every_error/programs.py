@@ -10,7 +10,8 @@ from core.confirmation import CONFIRMED_AT
 from core.models import FirstAnswer
 from core.time import database_now
 from tests import builders
-from tests.deployments.pages.every_error.stage import Row, Shown, Stage, shown
+from tests.deployments.api.conftest import BASE_URL
+from tests.deployments.pages.every_error.stage import HOSTILE, Row, Shown, Stage, shown
 
 PLACE = "program"
 CONFIGS = "/api/training/configs"
@@ -105,6 +106,18 @@ def cut_off(stage: Stage) -> Shown:
     return shown(asked_again(stage))
 
 
+def no_such_ssh_key(stage: Stage) -> Shown:
+    stage.market.get(f"{BASE_URL}/ssh-keys", json={"data": []})
+    builders.make_vault_entry(stage.user)
+    body = {
+        "training_config_id": str(builders.make_config(stage.user).pk),
+        "instance_type": "gpu_1x_a10",
+        "budget_limit": "5.00",
+        "ssh_key_name": HOSTILE,
+    }
+    return shown(program(stage).post("/api/training/deploy/lambda", body, content_type=JSON))
+
+
 ROWS = (
     Row("E_UNAUTHENTICATED", PLACE, nobody, "Nobody is signed in"),
     Row("E_TOKEN", PLACE, wrong_token, "token"),
@@ -114,6 +127,7 @@ ROWS = (
     Row("E_MEDIA_TYPE", PLACE, wrong_body, "Unsupported media type"),
     Row("E_NOT_ACCEPTABLE", PLACE, wrong_accept, "Accept header"),
     Row("E_RANGE", PLACE, behind_the_end, "behind its end"),
+    Row("E_SSH_KEY", PLACE, no_such_ssh_key, f"No SSH key named {HOSTILE}"),
     Row("E_RUN_LIVES", PLACE, resume_what_lives, "is not over yet"),
     Row("E_DOWNLOAD_TOKEN", PLACE, old_address, "address"),
     Row("E_PASSWORD_NEEDED", PLACE, password_long_ago, "your password again"),

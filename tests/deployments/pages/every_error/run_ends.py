@@ -6,7 +6,7 @@ from typing import Any
 from core.installation import installation_id
 from deployments.models import Deployment, Machine
 from deployments.models.deployments import Status
-from deployments.providers.base import InstanceStatus, ProviderRefusedError, Refused
+from deployments.providers.base import InstanceStatus, Refused
 from deployments.providers.lambda_errors import VERDICTS
 from tests.deployments.pages.every_error import machine_words as words
 from tests.deployments.pages.every_error.machine_words import EXITS, Words, exited, said
@@ -90,21 +90,6 @@ def told(failure: Words) -> Provoke:
     return provoke
 
 
-def no_such_ssh_key(stage: Stage) -> Shown:
-    error = ProviderRefusedError(
-        f"No SSH key named {HOSTILE} is registered at Lambda.",
-        remedy="Add it under that name, or leave ssh_key_name empty.",
-        code="E_SSH_KEY",
-    )
-
-    def ssh_public_key(self: object, name: str) -> str:
-        raise error
-
-    stage.monkeypatch.setattr(virtual_cloud.VirtualProvider, "ssh_public_key", ssh_public_key)
-    asked = {"instance_type": "gpu_1x_a10", "region": "us-east-1", "ssh_key_name": HOSTILE}
-    return ended(stage, deploy(stage, config=asked))
-
-
 def is_another_kind(stage: Stage) -> Shown:
     run = stage.world.until(deploy(stage), Status.BOOTING)
     stage.world.cloud.machines[0].instance_type = "gpu_8x_h100"
@@ -168,7 +153,6 @@ ROWS = (
     Row("E_ACCOUNT", PLACE, refused("global/account-inactive"), "account is not active"),
     Row("E_PROVIDER", PLACE, refused("global/invalid-parameters"), "found the request invalid"),
     Row("E_AUTH", PLACE, refused("global/invalid-api-key"), "refused the key"),
-    Row("E_SSH_KEY", PLACE, no_such_ssh_key, f"No SSH key named {HOSTILE}"),
     Row("E_BOOT_TIMEOUT", PLACE, never_boots, "not become usable within 2 minutes"),
     Row("E_MACHINE_UNHEALTHY", PLACE, is_unhealthy, "reports the machine as unhealthy"),
     Row("E_SSH_UNREACHABLE", PLACE, meets("ssh", "unreachable"), "SSH did not answer"),

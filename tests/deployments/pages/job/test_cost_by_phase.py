@@ -35,11 +35,11 @@ def test_parts_in_whole_cents_add_up_to_the_total_that_is_shown(parts: list[Deci
     assert all(abs(cents - part) <= costs.CENT for cents, part in zip(shown, parts, strict=True))
 
 
-def table_of(deployment: Deployment, *, quantum_seconds: int = 60) -> CostByPhase:
+def table_of(deployment: Deployment) -> CostByPhase:
     now = database_now()
     run = overview.deployment_overview(deployment, now=now)
     changes = [overview.event_line(event, {}) for event in deployment.events.exclude(to_status="")]
-    return cost_by_phase.cost_by_phase(run, changes, quantum_seconds=quantum_seconds, now=now)
+    return cost_by_phase.cost_by_phase(run, changes, now=now)
 
 
 def test_a_run_that_is_over_costs_what_its_phases_and_the_rounding_add_up_to(user: User) -> None:
@@ -162,7 +162,10 @@ def test_a_run_without_a_machine_has_no_lines_and_costs_nothing(user: User) -> N
     ("quantum", "words"), [(1, "whole seconds"), (60, "whole minutes"), (300, "steps of 300 s")]
 )
 def test_the_rounding_is_named_after_the_clouds_step(user: User, quantum: int, words: str) -> None:
-    table = table_of(scenes.ended(user), quantum_seconds=quantum)
+    deployment = scenes.ended(user)
+    deployment.machines.update(billing_quantum_seconds=quantum)
+
+    table = table_of(deployment)
 
     assert table.lines[-1].word == f"Rounding up to {words}"
 

@@ -23,7 +23,7 @@ def strips_of(deployment: Deployment) -> tuple[Strip, ...]:
     run = overview.deployment_overview(deployment, now=now)
     changes = [overview.event_line(event, {}) for event in deployment.events.exclude(to_status="")]
     ahead = expected.expected(run, timing=Timing())
-    cost = cost_by_phase.cost_by_phase(run, changes, quantum_seconds=60, now=now)
+    cost = cost_by_phase.cost_by_phase(run, changes, now=now)
     return phases.strips(run, changes, cost=cost, expected=ahead, now=now)
 
 

@@ -5,7 +5,7 @@ of users and I18 for each route by the tests of those, I17 for pages, processes 
 """
 
 from deployments.models import Deployment
-from tests.deployments.virtual.cloud import VirtualCloud
+from tests.deployments.virtual.clouds import Clouds
 from tests.deployments.virtual.invariants import ends, facts, steps
 from tests.deployments.virtual.invariants.ends import check_story
 from tests.deployments.virtual.invariants.facts import Before, Facts
@@ -19,7 +19,7 @@ def check_invariants(known: Facts) -> None:
         holds(known)
 
 
-def check_end(cloud: VirtualCloud, deployment: Deployment, *, exact: bool = False) -> None:
+def check_end(cloud: Clouds, deployment: Deployment, *, exact: bool = False) -> None:
     """Fail unless the deployment is over, nothing lives, and all that must hold then does.
 
     ``exact``: no fault kept us from knowing what the cloud bills (I8).

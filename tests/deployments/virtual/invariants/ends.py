@@ -25,7 +25,7 @@ from deployments.models import (
     Stray,
 )
 from deployments.models.deployments import TERMINAL, LaunchState, Status
-from tests.deployments.virtual.cloud import VirtualCloud
+from tests.deployments.virtual.clouds import Clouds
 
 # I13: a list counts for the time at which it was asked for; a worker may have slept before that.
 LIST_SLACK = timedelta(seconds=60)
@@ -43,7 +43,7 @@ AUDITED = {
 OUTSIDE_THE_LEASE = frozenset({*AUDITED, "stray", "stray_gone", "late_cost"})
 
 
-def i1_it_is_over_and_nothing_lives(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i1_it_is_over_and_nothing_lives(cloud: Clouds, deployment: Deployment) -> None:
     assert deployment.status in TERMINAL, f"I1: {deployment.status}"
     assert not cloud.live(), "I1: something lives on"
 
@@ -63,11 +63,11 @@ def check_story(deployment: Deployment) -> None:
     assert status == deployment.status, "I4"
 
 
-def i4_its_events_tell_a_life_that_may_be(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i4_its_events_tell_a_life_that_may_be(cloud: Clouds, deployment: Deployment) -> None:
     check_story(deployment)
 
 
-def i8_its_cost_is_not_under_the_clouds_bill(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i8_its_cost_is_not_under_the_clouds_bill(cloud: Clouds, deployment: Deployment) -> None:
     rows = {m.instance_id: m for m in deployment.machines.exclude(instance_id="")}
     ours = sum((m.billed_usd or Decimal(0) for m in rows.values()), Decimal(0))
     strays = {stray.instance_id: stray for stray in deployment.strays.all()}
@@ -86,7 +86,7 @@ def i8_its_cost_is_not_under_the_clouds_bill(cloud: VirtualCloud, deployment: De
 
 
 def i10_each_word_counts_once_and_none_comes_too_late(
-    cloud: VirtualCloud, deployment: Deployment
+    cloud: Clouds, deployment: Deployment
 ) -> None:
     assert deployment.completed_at is not None, "I10"
     latest = deployment.completed_at + LAST_WORDS
@@ -96,7 +96,7 @@ def i10_each_word_counts_once_and_none_comes_too_late(
     assert all(count == 1 for count in told.values()), "I10"
 
 
-def i11_what_is_home_is_on_disk(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i11_what_is_home_is_on_disk(cloud: Clouds, deployment: Deployment) -> None:
     for artifact in Artifact.objects.all():
         path: Path = settings.SLIPWAY_DATA_DIR / artifact.path
         assert hashlib.sha256(path.read_bytes()).hexdigest() == artifact.sha256, "I11"
@@ -105,7 +105,7 @@ def i11_what_is_home_is_on_disk(cloud: VirtualCloud, deployment: Deployment) -> 
 
 
 def i13_what_was_taken_for_gone_was_missing_from_two_lists(
-    cloud: VirtualCloud, deployment: Deployment
+    cloud: Clouds, deployment: Deployment
 ) -> None:
     for event in Event.objects.filter(kind__in=("gone", "never_seen")).select_related("machine"):
         moments = [datetime.fromisoformat(text) for text in event.data["listed"]]
@@ -118,7 +118,8 @@ def i13_what_was_taken_for_gone_was_missing_from_two_lists(
             cited = [
                 listing
                 for listing in cloud.listings
-                if moment <= listing.asked_at <= moment + LIST_SLACK
+                if listing.platform == machine.platform
+                and moment <= listing.asked_at <= moment + LIST_SLACK
             ]
             # A second one under its name may well be there (F21).
             missing = [
@@ -132,7 +133,7 @@ def i13_what_was_taken_for_gone_was_missing_from_two_lists(
             assert missing, f"I13: no list of {moment} was without {machine.name}"
 
 
-def i14_the_data_is_what_was_accepted(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i14_the_data_is_what_was_accepted(cloud: Clouds, deployment: Deployment) -> None:
     wanted = deployment.job.dataset_sha256
     for machine in cloud.machines:
         for path, content in machine.files.items():
@@ -140,12 +141,12 @@ def i14_the_data_is_what_was_accepted(cloud: VirtualCloud, deployment: Deploymen
                 assert hashlib.sha256(content).hexdigest() == wanted, f"I14: {machine.name}"
 
 
-def i16_no_token_outlives_its_machine(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i16_no_token_outlives_its_machine(cloud: Clouds, deployment: Deployment) -> None:
     open_ones = MachineToken.objects.filter(revoked_at__isnull=True, machine__gone_at__isnull=False)
     assert not open_ones.exists(), "I16"
 
 
-def i18_nobody_else_finds_it(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i18_nobody_else_finds_it(cloud: Clouds, deployment: Deployment) -> None:
     stranger = User(pk=deployment.user_id + 1)
     try:
         get_owned(Deployment, stranger, str(deployment.pk))
@@ -154,7 +155,7 @@ def i18_nobody_else_finds_it(cloud: VirtualCloud, deployment: Deployment) -> Non
     raise AssertionError("I18: a stranger finds it")
 
 
-def i19_each_act_has_one_audit_row(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i19_each_act_has_one_audit_row(cloud: Clouds, deployment: Deployment) -> None:
     told = Counter(Event.objects.values_list("kind", flat=True))
     audited = Counter(AuditEntry.objects.values_list("action", flat=True))
     for kind, action in AUDITED.items():
@@ -164,7 +165,7 @@ def i19_each_act_has_one_audit_row(cloud: VirtualCloud, deployment: Deployment) 
     assert {data["instance_id"] for data in reaped} <= ended, "I19"
 
 
-def i21_a_failure_says_what_and_what_to_do(cloud: VirtualCloud, deployment: Deployment) -> None:
+def i21_a_failure_says_what_and_what_to_do(cloud: Clouds, deployment: Deployment) -> None:
     assert deployment.attention is None, f"I21: {deployment.attention}"
     if deployment.status == Status.FAILED:
         error = deployment.error or {}
@@ -175,7 +176,7 @@ def i21_a_failure_says_what_and_what_to_do(cloud: VirtualCloud, deployment: Depl
         assert deployment.artifacts.exists(), "I21: completed, and nothing is home"
 
 
-END: tuple[Callable[[VirtualCloud, Deployment], None], ...] = (
+END: tuple[Callable[[Clouds, Deployment], None], ...] = (
     i1_it_is_over_and_nothing_lives,
     i4_its_events_tell_a_life_that_may_be,
     i8_its_cost_is_not_under_the_clouds_bill,
@@ -190,7 +191,7 @@ END: tuple[Callable[[VirtualCloud, Deployment], None], ...] = (
 )
 
 
-def check_exact(cloud: VirtualCloud, deployment: Deployment) -> None:
+def check_exact(cloud: Clouds, deployment: Deployment) -> None:
     """I8: no fault kept us from knowing: at most two quanta and 60 s over each machine's bill."""
     rows = {m.instance_id: m for m in deployment.machines.exclude(instance_id="")}
     for machine in cloud.machines:

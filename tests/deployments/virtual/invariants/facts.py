@@ -9,7 +9,8 @@ from typing import Any
 from core.installation import installation_id
 from deployments.models.deployments import TERMINAL, LaunchState
 from tests.deployments.virtual import rows
-from tests.deployments.virtual.cloud import VirtualCloud, VirtualMachine
+from tests.deployments.virtual.cloud import VirtualMachine
+from tests.deployments.virtual.clouds import Clouds
 
 MACHINES = (
     "SELECT name, instance_id, launch_state, gone_at IS NOT NULL, end_wanted_at, deployment_id"
@@ -62,7 +63,7 @@ class Before:
     stop_since: dict[Any, datetime] = field(default_factory=dict)
     # From when on a machine could be ended: its id was known.
     known_since: dict[str, datetime] = field(default_factory=dict)
-    calls: int = 0
+    troubles: int = 0
     steps: int = 0
     # When anything last went wrong, or people last asked for anything: bounds count from then.
     trouble_at: datetime | None = None
@@ -72,7 +73,7 @@ class Before:
 class Facts:
     """The rows, the cloud, the clock, and how much longer than usual things may take."""
 
-    cloud: VirtualCloud
+    cloud: Clouds
     now: datetime
     deployments: dict[Any, DeploymentRow]
     machines: dict[str, MachineRow]
@@ -81,7 +82,6 @@ class Facts:
     # I1, I3: how long a machine that appeared late may live; I6: what kills and absences add.
     late_seconds: float
     excused_seconds: float
-    accepted_keys: frozenset[str]
 
     def wanted(self) -> Iterator[tuple[MachineRow, VirtualMachine]]:
         """Yield what lives and is the machine that its row speaks of."""
@@ -100,19 +100,17 @@ class Facts:
 
 
 def read(
-    cloud: VirtualCloud,
+    cloud: Clouds,
     *,
     now: datetime,
     before: Before,
     late_seconds: float,
     excused_seconds: float,
-    accepted_keys: frozenset[str],
 ) -> Facts:
     """Read the rows; note in ``before`` when something last went wrong."""
-    new = cloud.calls[before.calls :]
-    if before.trouble_at is None or any(fault != "ok" for _, fault in new):
+    if before.trouble_at is None or cloud.troubles != before.troubles:
         before.trouble_at = now
-    before.calls, before.steps = len(cloud.calls), before.steps + 1
+    before.troubles, before.steps = cloud.troubles, before.steps + 1
     deployments = {row[0]: _deployment(row) for row in rows.select(DEPLOYMENTS)}
     machines = {
         row[0]: MachineRow(
@@ -133,7 +131,6 @@ def read(
         prefix=f"{installation_id()}-",
         late_seconds=late_seconds,
         excused_seconds=excused_seconds,
-        accepted_keys=accepted_keys,
     )
 
 
