@@ -15,6 +15,7 @@ from deployments.timing import Timing
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import delete_entry
 from tests import builders
+from tests.deployments.api.calls import Caller
 from tests.deployments.virtual.world import World
 
 Ask = Callable[..., Deployment]
@@ -66,6 +67,18 @@ def test_auto_rents_at_the_cloud_whose_offer_is_cheapest_and_no_dearer_elsewhere
     assert (alone.platforms, alone.max_hourly_price) == (("runpod",), Decimal("1.19"))
     assert allowed.platforms == ("runpod", "lambda")
     assert ask("auto").platforms == ("lambda",)
+
+
+def test_the_interface_takes_auto_for_the_cloud(world: World, other_key: VaultEntry) -> None:
+    config = builders.make_config(world.user)
+    body = {"training_config_id": str(config.pk), "budget_limit": "10.00"}
+    fallbacks = [{"platform": "auto", "instance_type": "gpu_1x_a10"}]
+
+    response = Caller(world.user).post("training/deploy/auto", {**body, "fallbacks": fallbacks})
+
+    assert response.status_code == 202
+    assert response.json()["platform"] == "runpod"
+    assert Deployment.objects.get().platforms == ("runpod", "lambda")
 
 
 def test_auto_goes_by_a_cloud_that_does_not_answer_but_what_is_named_must(

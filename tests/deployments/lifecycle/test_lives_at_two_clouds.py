@@ -1,5 +1,6 @@
 """Whole lives for which two clouds may be rented at: what one refuses or loses, the other takes."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,9 @@ from deployments import checkpoints
 from deployments.models import Deployment
 from deployments.models.deployments import Status
 from deployments.providers.base import InstanceStatus
+from tests.deployments.api.calls import Caller
+from tests.deployments.pages.conftest import signed_in
+from tests.deployments.pages.test_wording import spoken
 from tests.deployments.virtual.agent import Plan
 from tests.deployments.virtual.invariants import check_end
 from tests.deployments.virtual.world import QUICK, World
@@ -117,3 +121,19 @@ def test_attempts_are_counted_over_all_clouds(world: World) -> None:
     world.until(deployment)
 
     assert (deployment.status, len(tried(deployment))) == (Status.FAILED, 1)
+
+
+def test_F13_each_attempt_is_one_line_with_place_price_answer_and_time(world: World) -> None:
+    world.cloud.fail("launch", "capacity")
+    deployment = world.until(deploy(world))
+    words = "Virtual, 1x A10 (24 GB) in us-east-1, $1.29 an hour, after 0.5 s: Nothing is free."
+
+    page = signed_in(world.user).get(f"/jobs/{deployment.job_id}/blocks/machines/").content.decode()
+    answer = Caller(world.user).read(f"training/deploy/auto?deployment_id={deployment.pk}")
+
+    first, second = answer["machines"]
+    assert words in " ".join(re.sub(r"<[^>]+>", " ", spoken(page)).split())
+    assert (first["platform"], first["attempt"], first["answer"]) == ("lambda", 1, "refused")
+    assert (first["hourly"], first["answered_seconds"]) == ("1.29", 0.5)
+    assert first["refusal"]["message"] == "Nothing is free."
+    assert (second["platform"], second["answer"], second["refusal"]) == ("runpod", "launched", None)

@@ -14,14 +14,19 @@ from pytest_django.fixtures import Settings
 
 from deployments import services
 from deployments.models import Deployment, Draft, TrainingConfig
+from deployments.pages.wizard import likely, pressing
 from deployments.pages.wizard.offers_table import TIMES
+from deployments.providers import PROVIDERS
 from deployments.training.job_file import PAYLOAD_FILES
 from secrets_vault.services import delete_entry, entry_for
 from tests import builders
 from tests.deployments.api.conftest import BASE_URL
+from tests.deployments.offers import make_offer
 from tests.deployments.pages.conftest import signed_in
 from tests.deployments.pages.wizard.market import again, ready_draft
 from tests.deployments.pages.wizard.test_hardware import text
+from tests.deployments.virtual.clock import Clock
+from tests.deployments.virtual.cloud import VirtualCloud
 
 MACHINE = {
     "platform": "lambda",
@@ -179,6 +184,37 @@ def test_no_fallback_is_likely_to_cost_more_than_its_limit(
 
     fallbacks = Deployment.objects.get().config["fallbacks"]
     assert [each["instance_type"] for each in fallbacks] == ["gpu_1x_gh200"]
+
+
+def test_a_fallback_may_be_at_another_cloud_and_the_budget_goes_by_the_dearest(
+    reader: Client, user: User, market: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = make_offer(
+        "gpu_1x_h100_pcie",
+        platform="runpod",
+        region="US-KS-2",
+        hourly_price_usd=Decimal("4.99"),
+    )
+    provider = VirtualCloud(Clock(), platform="runpod").provider_class()
+    monkeypatch.setattr(provider, "offers", lambda self: [pod], raising=False)
+    monkeypatch.setitem(PROVIDERS, "runpod", provider)
+    builders.make_vault_entry(user, provider="runpod", secret="key-of-the-other-cloud-123")
+    draft = ready_draft(user, **complete(fallback_total_limit="9.00"))
+
+    look = likely.look(draft)
+    picked = look.forecast_of(likely.chosen(draft))
+    press(reader, draft)
+
+    assert picked is not None
+    assert pressing.dearest(draft, look, picked.offer) == pod
+    deployment = Deployment.objects.get()
+    fallbacks = deployment.config["fallbacks"]
+    assert [(each["platform"], each["instance_type"]) for each in fallbacks] == [
+        ("lambda", "gpu_1x_gh200"),
+        ("lambda", "gpu_1x_h100_sxm5"),
+        ("runpod", "gpu_1x_h100_pcie"),
+    ]
+    assert deployment.platforms == ("lambda", "runpod")
 
 
 def test_a_fallback_that_the_budget_does_not_even_boot_stands_in_nobodys_way(
