@@ -59,18 +59,24 @@ def live_offers(user: User, *, platform: str | None = None) -> Catalogue:
 def ask(keys: Sequence[VaultEntry], *, needed: Collection[str] = ()) -> Catalogue:
     """Ask the clouds of these keys; one that is not ``needed`` may fail while another answers.
 
+    Of several machines of a user's own one that answers is enough.
     Raises: ProviderError when a needed one, or every one, does not accept the key and answer.
     """
     as_of = database_now()
     offers: list[Offer] = []
     failures: list[SlipwayError] = []
+    missing: dict[str, SlipwayError] = {}
+    answered: set[str] = set()
     for entry in keys:
         try:
             offers += clouds.provider_for(entry).offers()
+            answered.add(entry.provider)
         except SlipwayError as error:
-            if entry.provider in needed:
-                raise
+            missing.setdefault(entry.provider, error)
             failures.append(error)
+    for name in needed:
+        if name in missing and name not in answered:
+            raise missing[name]
     if len(failures) == len(keys):
         raise failures[0]
     offers.sort(key=lambda offer: (offer.hourly_price_usd, offer.instance_type, offer.region))

@@ -110,7 +110,7 @@ def _shown(host: Host) -> Shown:
         if isinstance(error, RemoteError):
             remedy = "See that it is switched on and that this server can reach that port."
         raise InvalidInputError(
-            f"{host.where}: {error.message} Nothing was saved.",
+            f"{host.where}: {error.message} Nothing was changed.",
             remedy=remedy,
             code=error.code,
             param="address",

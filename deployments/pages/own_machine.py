@@ -144,7 +144,7 @@ def _keep(
         if kept.status == VaultEntry.Status.REFUSED:
             # A machine that cannot be used is no use and only looks like one.
             services.delete_entry(kept, actor=user)
-            raise ProviderRefusedError(f"{kept.status_message} Nothing was saved.")
+            raise ProviderRefusedError(f"{kept.status_message} Nothing was changed.")
     else:
         kept = services.check_entry(services.replace_secret(entry, secret=text, actor=user))
     if kept.status == VaultEntry.Status.OK:

@@ -43,6 +43,11 @@ def key_exists(stage: Stage) -> Shown:
     return shown(stage.reader.post("/vault/add/", KEY))
 
 
+def own_machine_is_no_machine(stage: Stage) -> Shown:
+    place = {"name": "gpu-box", "address": "169.254.169.254", "port": "22", "user": "ada"}
+    return shown(stage.reader.post("/vault/machine/", place | {"hourly_price": "0"}))
+
+
 def replaced(stage: Stage) -> Any:
     entry = entry_for(stage.user, "lambda") or builders.make_vault_entry(stage.user)
     return stage.reader.post(f"/vault/{entry.pk}/replace/", {"secret": NEW_SECRET})
@@ -282,6 +287,7 @@ ERROR_PAGE = "error page"
 ROWS = (
     Row("E_AUTH", VAULT, key_is_refused, "It was not saved."),
     Row("E_KEY_EXISTS", VAULT, key_exists, "You have a key for Lambda already"),
+    Row("E_HOST_ADDRESS", VAULT, own_machine_is_no_machine, "none of a single machine"),
     Row("E_KEY_REFUSED", REPLACE, new_key_is_refused, "The old key is still in place."),
     Row("E_KEY_SEES_LESS", REPLACE, new_key_sees_less, "does not see everything"),
     Row("E_KEY_CHANGED", REPLACE, key_changed_meanwhile, "changed or deleted meanwhile"),

@@ -9,12 +9,16 @@ from core.api.idempotency import CUT_OFF_AFTER, HEADER
 from core.confirmation import CONFIRMED_AT
 from core.models import FirstAnswer
 from core.time import database_now
+from deployments import own_hosts
+from deployments.own_hosts import Shown as HostKey
+from deployments.remote import generate_key_pair
 from tests import builders
 from tests.deployments.api.conftest import BASE_URL
 from tests.deployments.pages.every_error.stage import HOSTILE, Row, Shown, Stage, shown
 
 PLACE = "program"
 CONFIGS = "/api/training/configs"
+KEY_LINE = generate_key_pair("host").public_key
 JSON = "application/json"
 
 
@@ -118,7 +122,15 @@ def no_such_ssh_key(stage: Stage) -> Shown:
     return shown(program(stage).post("/api/training/deploy/lambda", body, content_type=JSON))
 
 
+def own_machine_unconfirmed(stage: Stage) -> Shown:
+    stage.monkeypatch.setattr(own_hosts, "_shown", lambda host: HostKey(KEY_LINE))
+    parts = {"name": "gpu-box", "address": "gpu-box.test", "user": "ada"}
+    body = {"provider": "ssh", "parts": parts | {"private_key": generate_key_pair("x").private_key}}
+    return shown(program(stage).post("/api/vault/entries", body, content_type=JSON))
+
+
 ROWS = (
+    Row("E_HOSTKEY_UNCONFIRMED", PLACE, own_machine_unconfirmed, "shows the SSH host key SHA256:"),
     Row("E_UNAUTHENTICATED", PLACE, nobody, "Nobody is signed in"),
     Row("E_TOKEN", PLACE, wrong_token, "token"),
     Row("E_SCOPE", PLACE, too_narrow_token, "lacks the scope deploy"),
