@@ -129,7 +129,7 @@ def bodies(ids: Owned) -> Iterator[dict[str, Any]]:
 
 def test_the_matrix_knows_every_route() -> None:
     # These name no object: they answer with what is the caller's own.
-    lists = {"configs", "deployments", "estimate", "jobs", "offers"}
+    lists = {"configs", "deployments", "estimate", "jobs", "offers", "prices"}
     of_machines = {"dataset-token"}
 
     known = {*OBJECT_ROUTES, *lists, *of_machines}
@@ -205,7 +205,7 @@ def test_t1_nobody_gets_anything_unless_signed_in(route: str, verb: str, theirs:
         assert verb == "HEAD" or b'"E_UNAUTHENTICATED"' in answer.content
 
 
-@pytest.mark.parametrize("path", [*LISTS, "offers"])
+@pytest.mark.parametrize("path", [*LISTS, "offers", "prices"])
 def test_t1_lists_need_a_sign_in_too(path: str) -> None:
     assert Client().get(f"/api/{path}").status_code == 401
 
