@@ -185,6 +185,8 @@ def _lost_in_training(script: Script, random: Random) -> Script:
         turns=(taken,),
         attempts=max(2, script.attempts),
         budget=max(Decimal("10.00"), script.budget),
+        # Else most of them are over before anybody has looked.
+        database_failures=0.0,
     )
 
 
