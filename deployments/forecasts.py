@@ -11,7 +11,16 @@ from django.contrib.auth.models import User
 
 from datasets.models import Dataset
 from datasets.services import row_lengths as measured_lengths
-from deployments import cards, clouds, costs, estimate, model_catalogue, phase_times, workload
+from deployments import (
+    cards,
+    clouds,
+    costs,
+    estimate,
+    lighter_settings,
+    model_catalogue,
+    phase_times,
+    workload,
+)
 from deployments.base_models import LOCAL
 from deployments.estimate import MemoryNeed, ModelShape, Range, Verdict, Work
 from deployments.past_times import PastTime, PastTimes, past_times
@@ -21,7 +30,6 @@ from deployments.workload import RowLengths
 
 FSDP2 = "fsdp2"
 REMEDIES = 3
-LENGTHS = (131_072, 65_536, 32_768, 16_384, 8192, 4096, 2048, 1024, 512, 256, 128)
 STAND_IN = "A CPU stands in for the GPU: its speed is not known"
 # Adapters are saved in float32.
 ADAPTER_BYTES_A_WEIGHT = 4
@@ -112,13 +120,18 @@ class _Basis:
     @cached_property
     def changes(self) -> tuple[tuple["_Change", ...], ...]:
         """The other settings that need less memory: by kind, the smallest change first."""
-        kinds = (_smaller_batches(self), _checkpointing(self), _shorter_rows(self))
+        kinds = lighter_settings.by_kind(
+            self.recipe, self.lengths, context_tokens=self.context_tokens
+        )
         return tuple(tuple(self._changed(*each) for each in kind) for kind in kinds)
 
     @cached_property
     def changes_together(self) -> tuple["_Change", ...]:
         """The smallest batch together with shorter and shorter rows."""
-        return tuple(self._changed(*each) for each in _everything(self))
+        found = lighter_settings.together(
+            self.recipe, self.lengths, context_tokens=self.context_tokens
+        )
+        return tuple(self._changed(*each) for each in found)
 
     def _changed(self, title: str, settings_: dict[str, object]) -> "_Change":
         hyperparameters = {**self.recipe["hyperparameters"], **settings_}
@@ -369,52 +382,6 @@ def _first_that_fits(offer: Offer, changes: Iterable[_Change]) -> Remedy | None:
             if then.cost_usd is not None:
                 return Remedy(change.title, change.settings, offer, then.cost_usd)
     return None
-
-
-Candidates = list[tuple[str, dict[str, object]]]
-
-
-def _smaller_batches(basis: _Basis) -> Candidates:
-    """Fewer rows at once, so many batches a step that a step stays the same."""
-    now = basis.recipe["hyperparameters"]
-    at_once = int(now["per_device_train_batch_size"])
-    a_step = at_once * int(now["gradient_accumulation_steps"])
-    sizes = [size for size in range(at_once - 1, 0, -1) if a_step % size == 0]
-    return [
-        (
-            f"{size} row{'' if size == 1 else 's'} at once, {a_step // size} batches a step",
-            {"per_device_train_batch_size": size, "gradient_accumulation_steps": a_step // size},
-        )
-        for size in sizes
-    ]
-
-
-def _checkpointing(basis: _Basis) -> Candidates:
-    if basis.recipe["hyperparameters"]["gradient_checkpointing"]:
-        return []
-    return [("Gradient checkpointing on", {"gradient_checkpointing": True})]
-
-
-def _shorter_rows(basis: _Basis) -> Candidates:
-    now = workload.max_length(basis.recipe, context_tokens=basis.context_tokens)
-    found: Candidates = []
-    for length in LENGTHS:
-        if length < now:
-            cut = basis.lengths.rows_over(length)
-            words = "" if cut is None else f", which cuts {cut:,} rows"
-            found.append((f"Rows of at most {length:,} tokens{words}", {"max_length": length}))
-    return found
-
-
-def _everything(basis: _Basis) -> Candidates:
-    """The smallest batch with gradient checkpointing, and shorter and shorter rows."""
-    smallest = _smaller_batches(basis)[-1:]
-    title = smallest[0][0] if smallest else "Gradient checkpointing on"
-    changes = {**(smallest[0][1] if smallest else {}), "gradient_checkpointing": True}
-    return [
-        (f"{title}; {words[0].lower()}{words[1:]}", {**changes, **shorter})
-        for words, shorter in _shorter_rows(basis)
-    ]
 
 
 def _other_machines(others: Sequence[OfferForecast]) -> list[Remedy]:

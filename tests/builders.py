@@ -25,10 +25,13 @@ from deployments.models import (
     Deployment,
     Draft,
     Event,
+    HubPush,
     LogLine,
     Machine,
     Metric,
     RunState,
+    Sample,
+    SampleAnswer,
     SpendingLimits,
     Stray,
     TrainingConfig,
@@ -294,3 +297,19 @@ def make_artifact(
     return Artifact.objects.create(
         job=job, deployment=rented.deployment, machine=rented, **(values | fields)
     )
+
+
+def make_push(artifact: Artifact | None = None, **fields: Any) -> HubPush:
+    """Make a wish to have an artifact on the Hub."""
+    values = {"repo_id": "ada/support", "created_at": NOON} | fields
+    return HubPush.objects.create(artifact=artifact or make_artifact(), **values)
+
+
+def make_answer(machine: Machine | None = None, **fields: Any) -> SampleAnswer:
+    """Make an answer to a prompt of its own."""
+    rented = machine or make_machine()
+    asked = Sample.objects.create(
+        job=rented.deployment.job, number=next(_numbers), prompt="What is 2 + 3?", at=NOON
+    )
+    values = {"step": 1, "answer": "5", "at": NOON} | fields
+    return SampleAnswer.objects.create(sample=asked, machine=rented, **values)

@@ -9,11 +9,14 @@ from deployments.models import (
     CloudSnapshot,
     Draft,
     Event,
+    HubPush,
     LogLine,
     Metric,
     MetricBucket,
     PacerSlot,
     RunState,
+    Sample,
+    SampleAnswer,
     Stray,
     TrainingConfig,
     TrainingJob,
@@ -114,6 +117,32 @@ class ArtifactAdmin(ReadOnlyAdmin):
     list_display = ("name", "job_id", "kind", "size_bytes", "sha256", "saved_at")
     list_filter = ("kind",)
     search_fields = ("=id", "=job__id", "=sha256")
+
+
+@admin.register(HubPush)
+class HubPushAdmin(ReadOnlyAdmin):
+    """What goes to the Hugging Face Hub."""
+
+    list_display = ("repo_id", "artifact_id", "state", "files_done", "files_total", "finished_at")
+    list_filter = ("state",)
+    search_fields = ("=artifact__job__id", "repo_id", "=commit")
+
+
+@admin.register(Sample)
+class SampleAdmin(ReadOnlyAdmin):
+    """The prompts that runs answer as they learn."""
+
+    list_display = ("job_id", "number", "prompt", "at")
+    search_fields = ("=job__id", "prompt")
+
+
+@admin.register(SampleAnswer)
+class SampleAnswerAdmin(ReadOnlyAdmin):
+    """What was answered at each evaluation."""
+
+    list_display = ("sample", "step", "answer", "at")
+    list_select_related = ("sample",)
+    search_fields = ("=sample__job__id", "answer")
 
 
 @admin.register(CloudSnapshot)

@@ -17,6 +17,7 @@ from deployments.run_log import ingest
 from tests.builders import (
     NOON,
     SECRET,
+    make_answer,
     make_artifact,
     make_checkpoint,
     make_deployment,
@@ -25,6 +26,7 @@ from tests.builders import (
     make_log_line,
     make_machine,
     make_metric,
+    make_push,
     make_run_state,
     make_user,
 )
@@ -53,7 +55,8 @@ def deployment() -> Deployment:
     make_draft(found.user)
     make_log_line(machine)
     make_checkpoint(machine)
-    make_artifact(machine)
+    make_push(make_artifact(machine))
+    make_answer(machine)
     found.job.job_token = "hash-of-the-job-token"
     found.job.save()
     key = found.vault_entry_id

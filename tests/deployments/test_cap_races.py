@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from core.errors import ConflictError
-from deployments import kill_switch, services
+from deployments import accepting, kill_switch, services
 from deployments.acceptance import check_budget
 from deployments.models import Deployment, TrainingConfig, UserLimits
 from deployments.models.deployments import Desired
@@ -42,7 +42,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> threading.Barrier:
         door.wait(timeout=PATIENCE_SECONDS)
         check_budget(*args)
 
-    monkeypatch.setattr(services, "check_budget", wait_for_all)
+    monkeypatch.setattr(accepting, "check_budget", wait_for_all)
     return door
 
 

@@ -1,4 +1,4 @@
-"""Preferences trained for real, over real SSH, on one card and on two, to an adapter at home."""
+"""Each method trained for real, over real SSH, on one card and on two, to an adapter at home."""
 
 import json
 
@@ -23,8 +23,8 @@ SHORT = {
 }
 
 
-def pairs(count: int) -> list[dict[str, object]]:
-    lines = (sample_data() / "preference.jsonl").read_text(encoding="utf-8").splitlines()
+def rows(name: str, count: int) -> list[dict[str, object]]:
+    lines = (sample_data() / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines[:count]]
 
 
@@ -40,7 +40,7 @@ def measured(deployment: Deployment, name: str) -> list[float]:
 def test_preferences_lower_the_eval_loss_and_the_adapter_comes_home(
     cloud: SandboxHandle, method: str, rate: float, instance_type: str
 ) -> None:
-    life = Life.begin(cloud, rows=pairs(120))
+    life = Life.begin(cloud, rows=rows("preference", 120))
 
     deployment = life.until(
         life.deploy(
@@ -61,3 +61,26 @@ def test_preferences_lower_the_eval_loss_and_the_adapter_comes_home(
     (machine,) = deployment.machines.all()
     told = [line.text for line in machine.logline_set.all()]
     assert any("2 processes train together" in text for text in told) == (machine.gpu_count == 2)
+
+
+def test_examples_lower_the_eval_loss_on_a_base_in_4_bit_and_the_adapter_comes_home(
+    cloud: SandboxHandle,
+) -> None:
+    life = Life.begin(cloud, rows=rows("prompt-completion", 120))
+
+    deployment = life.until(
+        life.deploy(
+            hyperparameters={**SHORT, "learning_rate": 5e-3, "load_in_4bit": True},
+            evaluation={"steps": 6},
+        ),
+        seconds=300,
+    )
+
+    assert_over(life, deployment, status=Status.COMPLETED, machines=1)
+    losses = measured(deployment, "eval/loss")
+    assert losses[-1] < losses[0]
+    assert Artifact.objects.filter(deployment=deployment).exists()
+    (machine,) = deployment.machines.all()
+    told = [line.text for line in machine.logline_set.all()]
+    (held,) = [text for text in told if text.endswith("held in 4 bit (nf4).")]
+    assert int(held.split()[0]) > 0

@@ -73,6 +73,9 @@ def load_model(path: str, *, dtype: Any, in_4bit: bool, job: Mapping[str, Any]) 
         # (bitsandbytes 0.50.2, Linear4bit.forward).
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+    if in_4bit:
+        quantised = sum(hasattr(weights, "quant_state") for weights in model.parameters())
+        say("info", f"{quantised} weights of the base model are held in 4 bit (nf4).")
     return model
 
 

@@ -52,15 +52,7 @@ def make_trainer(
     if method.arguments.get("disable_dropout") is False:
         disable_dropout(model)
     model, lora = train_adapter.with_lora(model, settings, job=job, run=folder)
-    callback = RunCallback(
-        job=job,
-        settings=settings,
-        output=folder / "output",
-        control=folder / "control",
-        base_model=job["base_model"]["id"],
-        revision=os.environ.get("SLIPWAY_MODEL_REVISION") or None,
-        watch_gradients=not precision["fp16"],
-    )
+    callback = _callback(job, settings, folder=folder, watch_gradients=not precision["fp16"])
     trainer = method.trainer(
         model=model,
         args=method.configuration(
@@ -81,6 +73,20 @@ def make_trainer(
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.remove_callback(transformers.ProgressCallback)
     return trainer, callback
+
+
+def _callback(
+    job: Mapping[str, Any], settings: Mapping[str, Any], *, folder: Path, watch_gradients: bool
+) -> RunCallback:
+    return RunCallback(
+        job=job,
+        settings=settings,
+        output=folder / "output",
+        control=folder / "control",
+        base_model=job["base_model"]["id"],
+        revision=os.environ.get("SLIPWAY_MODEL_REVISION") or None,
+        watch_gradients=watch_gradients,
+    )
 
 
 def arguments(

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from deployments import kill_switch, overview
-from deployments.models import Draft, HubPush, UserLimits
+from deployments.models import Draft, UserLimits
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import entry_for
 from tests import builders
@@ -250,13 +250,7 @@ def push_failed(code: str) -> Provoke:
     def provoke(stage: Stage) -> Shown:
         run = scenes.ended(stage.user)
         error = {"code": code, "message": f"The Hub said {HOSTILE}.", "remedy": "Push again."}
-        HubPush.objects.create(
-            artifact=run.artifacts.get(),
-            repo_id="ada/support",
-            state="failed",
-            error=error,
-            created_at=builders.NOON,
-        )
+        builders.make_push(run.artifacts.get(), state="failed", error=error)
         return shown(stage.reader.get(f"/jobs/{run.job_id}/files/"))
 
     return provoke

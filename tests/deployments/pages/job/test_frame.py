@@ -130,7 +130,10 @@ def test_a_job_that_was_never_started_has_no_page(user: User, reader: Client) ->
 
 @pytest.mark.parametrize("name", list(BLOCKS))
 def test_each_block_answers_alone(user: User, reader: Client, name: str) -> None:
-    alone = shown(reader, scenes.training(user), f"blocks/{name}/")
+    run = scenes.training(user)
+    builders.make_push(builders.make_artifact(run.machines.get()))
+
+    alone = shown(reader, run, f"blocks/{name}/")
 
     assert alone.lstrip().startswith(f'<div id="block-{name}"')
 

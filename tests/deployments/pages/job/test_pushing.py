@@ -20,8 +20,7 @@ def run(user: User) -> Deployment:
 
 
 def push_of(run: Deployment, **fields: object) -> HubPush:
-    values = {"repo_id": "ada/support", "created_at": builders.NOON} | fields
-    return HubPush.objects.create(artifact=run.artifacts.get(), **values)
+    return builders.make_push(run.artifacts.get(), **fields)
 
 
 def test_a_push_is_asked_for_with_a_form(run: Deployment, reader: Client) -> None:
