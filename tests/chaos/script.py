@@ -167,10 +167,12 @@ def _at_two_clouds(script: Script, random: Random) -> Script:
         return script
     is_first = other.way == "first" or (other.way == "auto" and other.price < FIRST_PRICE)
     why = random.choice(["refused", "refused", "lost", "lost", ""])
+    preferred = other.faults if is_first else script.faults
     if why == "refused":
-        preferred = other.faults if is_first else script.faults
         preferred["launch"][:2] = ["capacity", random.choice(["capacity", "ok"])]
     if why == "lost":
+        # Else what costs less is taken there again.
+        preferred["launch"][:2] = ["ok", random.choice(["capacity", "ok"])]
         script = _lost_in_training(script, random)
     return replace(script, other=other)
 
