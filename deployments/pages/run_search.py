@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from deployments import overview
-from deployments.models import Deployment, TrainingJob
+from deployments.models import Deployment, Machine, TrainingJob
 from deployments.models.deployments import LIVING, TERMINAL, Status
 from deployments.pages.forms import PlainForm, cloud_choices
 from deployments.pages.run_lines import short_model
@@ -117,7 +117,9 @@ def filtered(user: User, form: RunFilter) -> QuerySet[Deployment]:
     if asked["model"]:
         found = found.filter(job__model_name=asked["model"])
     if asked["cloud"]:
-        found = found.filter(platform=asked["cloud"])
+        # Preferred there, or rented there after all.
+        there = Machine.objects.filter(platform=asked["cloud"], launch_state__in=overview.MAY_LIVE)
+        found = found.filter(Q(platform=asked["cloud"]) | Q(pk__in=there.values("deployment")))
     if asked["status"] == ALIVE:
         return found.filter(status__in=LIVING)
     if asked["status"] == NEEDS_YOU:

@@ -1,9 +1,9 @@
 """Which lives could succeed: those whose script, as far as it was met, did not forbid it.
 
-A life could succeed when nobody asked it to stop, no cloud refused it for good, the run itself was
-to finish with an adapter on one of its machines, and neither its budget, its hours, its attempts
-nor its wait for capacity was too small for what went wrong. What is not counted here is for Slipway
-to survive: lost answers, killed workers, wrong lists, a database that is away.
+A life could succeed when nobody asked it to stop, not every cloud refused it for good, the run
+itself was to finish with an adapter on one of its machines, and neither its budget, its hours, its
+attempts nor its wait for capacity was too small for what went wrong. What is not counted here is
+for Slipway to survive: lost answers, killed workers, wrong lists, a database that is away.
 """
 
 from collections import Counter
@@ -12,13 +12,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tests.chaos.script import FIRST_PRICE, MAX_HOURS, NEVER, Script
+from tests.deployments.virtual.cloud import VirtualCloud
 from tests.deployments.virtual.world import QUICK
 
 if TYPE_CHECKING:
     from tests.chaos.life import Life
 
-# A refusal that no later try can mend.
-FINAL = ("launch:quota", "launch:invalid", "launch:auth", "offers:auth", "ssh:hostkey")
+# A refusal that no later try at that cloud can mend, and what ends a run wherever it is.
+FINAL_AT_CLOUD = ("launch:quota", "launch:invalid", "launch:auth", "offers:auth")
+FINAL = ("ssh:hostkey",)
 STOPS = ("person:cancel", "person:cancel_unsaved")
 # What costs a machine, or may.
 COSTS_A_MACHINE = (
@@ -46,6 +48,8 @@ def why_it_could_not_succeed(life: "Life", faults: Counter[str]) -> str:
 def _reasons(life: "Life", faults: Counter[str]) -> Iterator[str]:
     script = life.script
     yield from (fault for fault in (*STOPS, *FINAL) if faults[fault])
+    if all(_has_refused(cloud) for cloud in life.world.clouds):
+        yield "refused for good"
     if script.budget < AMPLE_USD:
         yield "small budget"
     if script.windows:
@@ -62,6 +66,10 @@ def _reasons(life: "Life", faults: Counter[str]) -> Iterator[str]:
     yield from _losses(script, sum(faults[fault] for fault in COSTS_A_MACHINE))
     if faults["worker:asleep"]:
         yield "asleep"
+
+
+def _has_refused(cloud: VirtualCloud) -> bool:
+    return any(f"{kind}:{fault}" in FINAL_AT_CLOUD for kind, fault in cloud.calls)
 
 
 def _losses(script: Script, lost: int) -> Iterator[str]:

@@ -358,9 +358,11 @@ def twice_the_high(forecast: OfferForecast | None) -> Decimal | None:
 
 
 def limit_words(limit: Decimal, free: Sequence[Row], chosen: Row | None) -> str:
-    """Return "The next free offer up to $1.30 (3 more)"."""
-    more = sum(1 for row in fallback_rows(limit, free, chosen))
-    return f"The next free offer up to {usd(limit)} ({more} more now)"
+    """Return "The next free offer up to $1.30 (3 more now, at Lambda and RunPod)"."""
+    rows = fallback_rows(limit, free, chosen)
+    names = dict.fromkeys(clouds.capabilities(row.place.platform).label for row in rows)
+    where = f", at {' and '.join(names)}" if len(names) > 1 else ""
+    return f"The next free offer up to {usd(limit)} ({len(rows)} more now{where})"
 
 
 def fallback_rows(limit: Decimal, free: Sequence[Row], chosen: Row | None) -> tuple[Row, ...]:

@@ -137,6 +137,17 @@ def test_the_list_is_filtered_by_words_and_status(
     assert {name for name in every if name in page} == names
 
 
+def test_a_run_that_went_to_another_cloud_is_found_at_both(user: User, reader: Client) -> None:
+    moved = scenes.ended(user, name="Moved on")
+    scenes.waiting(user, name="Stayed")
+    builders.make_machine(moved, platform="runpod")
+
+    assert "Moved on" in page_of(reader, "/?cloud=lambda")
+    there = page_of(reader, "/?cloud=runpod")
+    assert "Moved on" in there
+    assert "Stayed" not in there
+
+
 def links(page: str) -> dict[str, str]:
     """Return where the links below the table lead, by their id."""
     return dict(re.findall(r'<a id="(newer|older)"\s+href="([^"]+)"', page.replace("&amp;", "&")))

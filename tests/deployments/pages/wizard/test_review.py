@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from deployments import services
 from deployments.models import Deployment, Draft, TrainingConfig
-from deployments.pages.wizard import likely, pressing
+from deployments.pages.wizard import likely, offers_table, pressing
 from deployments.pages.wizard.offers_table import TIMES
 from deployments.providers import PROVIDERS
 from deployments.training.job_file import PAYLOAD_FILES
@@ -207,6 +207,8 @@ def test_a_fallback_may_be_at_another_cloud_and_the_budget_goes_by_the_dearest(
 
     assert picked is not None
     assert pressing.dearest(draft, look, picked.offer) == pod
+    words = offers_table.limit_words(Decimal(9), look.table.free, look.table.chosen)
+    assert words == "The next free offer up to $9.00 (3 more now, at Lambda and Virtual)"
     deployment = Deployment.objects.get()
     fallbacks = deployment.config["fallbacks"]
     assert [(each["platform"], each["instance_type"]) for each in fallbacks] == [
