@@ -67,6 +67,8 @@ def _write_intent(lease: Lease, machine: Machine, *, tries: int, timing: Timing)
         timing.terminate_retry_limit_seconds,
     )
     first = machine.terminate_requested_at is None
+    own = clouds.capabilities(machine.platform).is_own
+    told = f"{machine.instance_type} to let go of" if own else "the cloud to end"
     lease.write(
         machine=machine,
         machine_changes={
@@ -74,9 +76,7 @@ def _write_intent(lease: Lease, machine: Machine, *, tries: int, timing: Timing)
             "terminate_requested_at": machine.terminate_requested_at or lease.now,
             "next_terminate_at": lease.now + timedelta(seconds=wait),
         },
-        event=lease.event(
-            "terminate_requested", f"Asking the cloud to end {machine.name}.", machine=machine
-        )
+        event=lease.event("terminate_requested", f"Asking {told} {machine.name}.", machine=machine)
         if first
         else None,
     )

@@ -159,7 +159,8 @@ def alarm(
         code=code,
         key_trouble=code in KEY_TROUBLE,
         way=WAYS.get(code, "Look after the cause"),
-        machine=None if code in TITLES else living,
+        # What is the user's own has no cloud's page to be ended at.
+        machine=None if code in TITLES or not console_url else living,
         console_url=console_url,
     )
 

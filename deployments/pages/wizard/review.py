@@ -238,11 +238,15 @@ def _budget(
 
 
 def _rents(forecast: OfferForecast | None, budget: Budget | None) -> tuple[str, str] | None:
-    """Return what the button does: what it rents, and the limit."""
+    """Return what the button does: what it rents and then ends, and the limit."""
     if forecast is None or budget is None:
         return None
     offer = forecast.offer
     what = f"{offers_table.gpu_words(offer)} at {rate(offer.hourly_price_usd)}"
+    if clouds.capabilities(offer.platform).is_own:
+        what = f"Takes your {offer.instance_type}, {what}, and lets it go by itself"
+    else:
+        what = f"Rents {what} and ends it by itself"
     return what, f"before your budget of {usd(budget.budget)}"
 
 
