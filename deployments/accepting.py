@@ -36,6 +36,7 @@ from deployments.models import (
     TrainingJob,
 )
 from deployments.models.deployments import LIVING, Status
+from deployments.providers import OWN
 from deployments.providers.base import ProviderRefusedError
 from deployments.quotes import AUTO, Wish
 from secrets_vault.models import VaultEntry
@@ -155,7 +156,7 @@ def _keys(user: User, platform: str, request: DeployRequest) -> list[VaultEntry]
         if cloud in (AUTO, *mine):
             continue
         try:
-            raise _no_key(clouds.capabilities(cloud).label)
+            raise _no_own_machine() if cloud == OWN else _no_key(clouds.capabilities(cloud).label)
         except InvalidInputError as error:
             error.param = f"fallbacks.{number - 1}.platform" if number else error.param
             raise
@@ -166,6 +167,14 @@ def _no_key(label: str) -> InvalidInputError:
     return InvalidInputError(
         f"No {label} key is in your vault. Nothing was started.",
         remedy=f"Add your {label} API key to the vault, then deploy again.",
+        code="E_NO_KEY",
+    )
+
+
+def _no_own_machine() -> InvalidInputError:
+    return InvalidInputError(
+        "No machine of your own is in your vault. Nothing was started.",
+        remedy="Add yours to the vault, then deploy again.",
         code="E_NO_KEY",
     )
 

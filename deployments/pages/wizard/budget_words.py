@@ -113,6 +113,8 @@ def arithmetic(hourly: Decimal, *, timing: Timing, quantum_seconds: int) -> str:
 
 def buys(amount: Decimal, *, hourly: Decimal) -> str:
     """Return $2.50 buys 1 h 56 min of this machine."""
+    if not hourly:
+        return "This machine costs nothing: its hours are the limit"
     minutes = (amount / hourly * 60).to_integral_value(rounding=ROUND_DOWN)
     return f"{usd(amount)} buys {duration(float(minutes) * 60)} of this machine"
 

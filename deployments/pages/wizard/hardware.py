@@ -366,6 +366,8 @@ def _budget(
     if amount is None or picked is None:
         return None
     dearest = pressing.dearest(draft, look, picked.offer)
+    if not dearest.hourly_price_usd:
+        return None
     return budget_words.budget(
         amount,
         hourly=dearest.hourly_price_usd,

@@ -65,7 +65,7 @@ class Place:
             hourly = Decimal(price) if price else None
         except InvalidOperation:
             return None
-        fine = hourly is None or (hourly.is_finite() and 0 < hourly < TOO_DEAR)
+        fine = hourly is None or (hourly.is_finite() and 0 <= hourly < TOO_DEAR)
         whole = platform and instance_type and len(text) <= 300 and text.isprintable()
         return cls(platform, instance_type, region or AUTO, hourly) if fine and whole else None
 

@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from core.errors import ConflictError, SlipwayError
 from core.time import database_now
-from deployments import clouds, drafts, spending
+from deployments import catalogue, clouds, drafts, spending
 from deployments.forecasts import OfferForecast
 from deployments.models import Deployment, Draft
 from deployments.pages import cap_words, starting
@@ -36,7 +36,7 @@ from deployments.pages.wizard.bundle import BundleFile
 from deployments.pages.wizard.likely import Look
 from deployments.providers import PROVIDERS
 from deployments.templatetags.wording import rate, usd
-from secrets_vault.services import entry_for
+from secrets_vault.models import VaultEntry
 
 STEP = "review"
 ARCHIVE_NAME = "slipway-run.tar.gz"
@@ -159,7 +159,7 @@ def _shown_price(request: HttpRequest) -> Decimal | None:
         found = Decimal(request.POST.get("hourly", ""))
     except InvalidOperation:
         return None
-    return found if found.is_finite() and 0 < found < offers_table.TOO_DEAR else None
+    return found if found.is_finite() and 0 <= found < offers_table.TOO_DEAR else None
 
 
 def _show(
@@ -214,12 +214,19 @@ def _about(draft: Draft, forecast: OfferForecast | None) -> dict[str, Any]:
         files = ()
     return {
         "cloud": cloud,
-        "key": entry_for(draft.user, platform),
+        "key": _key(draft, platform, forecast),
         "leaving": review_lines.leaving(draft, cloud=cloud, calls_back=bool(settings.APP_URL)),
         "files": files[: len(bundle.FIRST)],
         "more_files": max(0, len(files) - len(bundle.FIRST)),
         "bundle_size": len(bundle.archive(files)) if files else None,
     }
+
+
+def _key(draft: Draft, platform: str, forecast: OfferForecast | None) -> VaultEntry | None:
+    """Return the key it runs under; a machine of one's own has one that bears its name."""
+    names = ("", forecast.offer.instance_type if forecast else "")
+    keys = catalogue.cloud_keys(draft.user, platform=platform)
+    return next((key for key in keys if key.name in names), None)
 
 
 def _budget(
@@ -228,6 +235,8 @@ def _budget(
     if amount is None or forecast is None:
         return None
     dearest = pressing.dearest(draft, look, forecast.offer)
+    if not dearest.hourly_price_usd:
+        return None
     return budget_words.budget(
         amount,
         hourly=dearest.hourly_price_usd,
@@ -239,15 +248,19 @@ def _budget(
 
 def _rents(forecast: OfferForecast | None, budget: Budget | None) -> tuple[str, str] | None:
     """Return what the button does: what it rents and then ends, and the limit."""
-    if forecast is None or budget is None:
+    if forecast is None:
         return None
     offer = forecast.offer
+    if budget is None and offer.hourly_price_usd:
+        return None
+    # What costs nothing ends with its hours.
+    limit = f"your budget of {usd(budget.budget)}" if budget else "its limit of hours"
     what = f"{offers_table.gpu_words(offer)} at {rate(offer.hourly_price_usd)}"
     if clouds.capabilities(offer.platform).is_own:
         what = f"Takes your {offer.instance_type}, {what}, and lets it go by itself"
     else:
         what = f"Rents {what} and ends it by itself"
-    return what, f"before your budget of {usd(budget.budget)}"
+    return what, f"before {limit}"
 
 
 def _done_by(forecast: OfferForecast | None) -> Any:
