@@ -4,6 +4,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Literal
 
+from core.database import retried
 from core.time import database_now
 from deployments.models import PacerSlot
 from deployments.providers.base import ProviderBusyError
@@ -29,7 +30,8 @@ class DatabasePacer:
         """Return when the request may go out; raises ProviderBusyError after 8 s of waiting."""
         give_up = time.monotonic() + PATIENCE_SECONDS
         while True:
-            left = self._claim(kind)
+            # A launch that is not sent because the database was away costs minutes (D2, F76).
+            left = retried(lambda: self._claim(kind)) if kind == "launch" else self._claim(kind)
             if left <= 0:
                 return
             pause = left + STEP_BACK_SECONDS[kind]

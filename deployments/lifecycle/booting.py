@@ -26,7 +26,7 @@ def log_in(lease: Lease, machine: Machine | None) -> float:
     timing: Timing = settings.TIMING
     if not machine.host_public_key and not clouds.takes_first_contact(machine.platform):
         return _learn_host_key(lease, machine, timing=timing)
-    changes: dict[str, object] = {}
+    changes: dict[str, object] = {"login_tried_at": database_now()}
     kind, message, delay = "", "", timing.ssh_retry_seconds
     try:
         with connect(clouds.ssh_target(machine)) as remote:
@@ -36,9 +36,9 @@ def log_in(lease: Lease, machine: Machine | None) -> float:
         why = faults.host_key_mismatch(machine.platform)
         changes, kind, message, delay = {"fault": why}, "hostkey", why["message"], 0.0
     except SshAuthError:
-        changes = {"login_refused_since": machine.login_refused_since or database_now()}
+        changes["login_refused_since"] = machine.login_refused_since or database_now()
     except SshUnreachableError:
-        changes = {"login_refused_since": None}
+        changes["login_refused_since"] = None
     else:
         if answered:
             changes, kind, delay = {"login_at": database_now()}, "login", 0.0
@@ -61,6 +61,8 @@ def _learn_host_key(lease: Lease, machine: Machine, *, timing: Timing) -> float:
     try:
         shown = shown_host_key(*clouds.ssh_address(machine))
     except SshUnreachableError:
+        lease.now = database_now()
+        lease.write(machine=machine, machine_changes={"login_tried_at": lease.now})
         return timing.ssh_retry_seconds
     try:
         provider = clouds.provider_for(machine.vault_entry)

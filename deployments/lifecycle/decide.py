@@ -1,6 +1,7 @@
 """The decision: rows and clock in, one action out. Pure: no query, no call, no clock of its own."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 from deployments import costs
 from deployments.lifecycle import decide_launching, faults
@@ -105,9 +106,19 @@ def _booting(s: Situation) -> Action:
     refused = machine.login_refused_since
     if refused and s.age(refused) >= s.timing.ssh_refused_login_limit_seconds:
         return _machine_failed(s, machine, faults.login_refused(machine.platform))
-    if s.age(machine.active_at) >= s.timing.ssh_limit_seconds:
+    if _unreachable(s, machine, active_at=machine.active_at):
         return _machine_failed(s, machine, faults.ssh_unreachable(s.timing.ssh_limit_seconds / 60))
     return Do(Effect.LOG_IN, machine)
+
+
+def _unreachable(s: Situation, machine: Machine, *, active_at: datetime) -> bool:
+    """Whether a login failed after the limit; where we could not try, twice the limit has passed.
+
+    A machine that is well must not be given up because nobody looked (F76).
+    """
+    limit, tried = s.timing.ssh_limit_seconds, machine.login_tried_at
+    tried_after = tried is not None and (tried - active_at).total_seconds() >= limit
+    return tried_after or s.age(active_at) >= 2 * limit
 
 
 def _preparing(s: Situation) -> Action:

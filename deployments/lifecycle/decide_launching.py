@@ -12,7 +12,7 @@ from deployments.models.deployments import LaunchState, Machine, Status
 
 S = Status
 # So many launches may come to nothing where nobody waits for capacity (any more).
-LOST_LAUNCHES = 2
+LOST_LAUNCHES = 3
 
 
 def queued(s: Situation) -> Action:

@@ -64,10 +64,12 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         return 0.0
     host_key = generate_key_pair("slipway-machine")
     lease.renew(purpose="launch", seconds=timing.lease_seconds)
+    authorized = clouds.users_own_key(d)
     known_by = clouds.host_key_for(provider, offer.platform, host_key)
     intent = _intend(lease, offer, entry, host_key=known_by)
     # Looked at only now: whoever turns the switch later finds the intent, and ends what it brings.
-    blocked = spending.blocked(spending.limits())
+    # Asked again while the database is away: an intent without a call costs minutes (D2, F76).
+    blocked = retried(lambda: spending.blocked(spending.limits()))
     if blocked is not None:
         _withdraw(lease, intent, blocked)
         return 0.0
@@ -79,11 +81,12 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         host_private_key=host_key.private_key,
         host_public_key=host_key.public_key,
         login_public_key=login_key,
-        authorized_keys=clouds.users_own_key(d),
+        authorized_keys=authorized,
     )
     # F55: the key may have been replaced meanwhile; nothing is launched with one we dropped.
-    entry = VaultEntry.objects.get(pk=intent.vault_entry_id)
-    _save(lease, intent, clouds.provider_for(entry).launch(request))
+    entry = retried(lambda: VaultEntry.objects.get(pk=intent.vault_entry_id))
+    provider = retried(lambda: clouds.provider_for(entry))
+    _save(lease, intent, provider.launch(request))
     CloudSnapshot.objects.update_or_create(
         vault_entry=entry, defaults={"next_list_at": database_now()}
     )

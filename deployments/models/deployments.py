@@ -237,6 +237,8 @@ class Machine(models.Model):
     active_at = models.DateTimeField(null=True, blank=True)
     login_at = models.DateTimeField(null=True, blank=True)
     login_refused_since = models.DateTimeField(null=True, blank=True)
+    # F29: when a login last came to nothing.
+    login_tried_at = models.DateTimeField(null=True, blank=True)
     agent_started_at = models.DateTimeField(null=True, blank=True)
     # Set once when the machine proves bad: {code, message, remedy}; it is then ended, never kept.
     fault = models.JSONField(null=True, blank=True)

@@ -81,7 +81,7 @@ class Stage:
         monkeypatch.setattr(database, "pause", lambda: None)
         self.world = World(monkeypatch)
         self.tripwire = Tripwire(monkeypatch)
-        self.shaky = ShakyDatabase(monkeypatch)
+        self.shaky = ShakyDatabase(monkeypatch, noticed=self.world.note_trouble)
         self.log = Lines()
 
     def live(self, seed: int) -> Outcome:

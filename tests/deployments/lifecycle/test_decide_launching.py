@@ -181,17 +181,19 @@ def test_I5_launches_that_never_show_end_with_the_users_wait() -> None:
     deployment = a_deployment(S.LAUNCHING, **WAIT_IS_OVER)
     never_seen = {"launch_state": LaunchState.NEVER_SEEN, "billed_usd": Decimal(0)}
 
-    action = recorded(deployment, unclear(**never_seen), unclear(attempt=2, **never_seen))
+    action = recorded(deployment, *(unclear(attempt=n, **never_seen) for n in (1, 2, 3)))
 
     assert action.to == S.TERMINATING
     assert action.deployment["error"]["code"] == "E_LAUNCH_UNCLEAR"  # type: ignore[index]
 
 
-def test_D2_who_does_not_wait_for_capacity_gets_one_more_try_after_a_lost_launch() -> None:
+def test_D2_who_does_not_wait_for_capacity_gets_two_more_tries_after_lost_launches() -> None:
     deployment = a_deployment(S.LAUNCHING, capacity_deadline=ago(160), status_since=ago(160))
-    machine = unclear(launch_state=LaunchState.NEVER_SEEN, billed_usd=Decimal(0))
+    never_seen = {"launch_state": LaunchState.NEVER_SEEN, "billed_usd": Decimal(0)}
 
-    assert performs(decided(deployment, machine), Effect.LAUNCH)
+    assert performs(decided(deployment, unclear(**never_seen)), Effect.LAUNCH)
+    lost_twice = unclear(**never_seen), unclear(attempt=2, **never_seen)
+    assert performs(decided(deployment, *lost_twice), Effect.LAUNCH)
 
 
 def test_who_does_not_want_to_wait_still_gets_one_try() -> None:

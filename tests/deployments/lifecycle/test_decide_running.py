@@ -1,5 +1,7 @@
 """Booting, preparing, training: what is decided while a machine works for us."""
 
+from datetime import datetime
+
 import pytest
 
 from deployments.lifecycle import faults
@@ -74,9 +76,21 @@ def test_F29_an_image_that_refuses_our_key_is_given_up_after_three_minutes() -> 
 
 
 def test_F29_ssh_that_never_answers_is_given_up_after_ten_minutes() -> None:
-    assert performs(decided(S.BOOTING, a_machine(active_at=ago(599))), Effect.LOG_IN)
+    early = a_machine(active_at=ago(605), login_tried_at=ago(6))
+    assert performs(decided(S.BOOTING, early), Effect.LOG_IN)
 
-    action = recorded(S.BOOTING, a_machine(active_at=ago(600)))
+    action = recorded(S.BOOTING, a_machine(active_at=ago(605), login_tried_at=ago(5)))
+    assert recovers_for(action, "E_SSH_UNREACHABLE")
+
+
+@pytest.mark.parametrize("tried_at", [None, ago(900)])
+def test_F29_F76_a_machine_that_nobody_tried_to_reach_is_tried_but_not_for_ever(
+    tried_at: datetime | None,
+) -> None:
+    unwatched = a_machine(active_at=ago(1199), login_tried_at=tried_at)
+    assert performs(decided(S.BOOTING, unwatched), Effect.LOG_IN)
+
+    action = recorded(S.BOOTING, a_machine(active_at=ago(1200), login_tried_at=tried_at))
     assert recovers_for(action, "E_SSH_UNREACHABLE")
 
 

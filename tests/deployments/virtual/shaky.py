@@ -14,9 +14,12 @@ WORK = ("claim_due", "tick", "slice_of_work", "list_cloud", "sweep")
 
 
 class ShakyDatabase:
-    """Fails a share of the statements that the workers send."""
+    """Fails a share of the statements that the workers send, and tells whoever wants to know."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, noticed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._noticed = noticed
         self.begin(share=0.0, seed=0)
         for name in WORK:
             monkeypatch.setattr(tasks, name, self._shaken(getattr(tasks, name)))
@@ -46,5 +49,6 @@ class ShakyDatabase:
     ) -> Any:
         if sql.startswith(STATEMENTS) and self._random.random() < self.share:
             self.failures += 1
+            self._noticed()
             raise OperationalError("database is locked")
         return execute(sql, params, many, context)

@@ -161,10 +161,14 @@ class World:
             path, arguments = self.queue.popleft()
             self._run(partial(import_string(path), *arguments))
 
+    def note_trouble(self) -> None:
+        """Remember that something went wrong now: bounds count from the last time."""
+        self.before.trouble_at = self.clock.now
+
     def facts(self) -> facts.Facts:
         """Return what the rows and the cloud say now."""
         if self.clock.now <= self.away_until:
-            self.before.trouble_at = self.clock.now
+            self.note_trouble()
         return facts.read(
             self.all_clouds,
             now=self.clock.now,

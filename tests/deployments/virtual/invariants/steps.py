@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from deployments import overview
+from deployments.lifecycle.decide_launching import LOST_LAUNCHES
 from deployments.models import Deployment
 from deployments.models.deployments import Desired, Status
 from deployments.timing import Timing
@@ -89,7 +90,7 @@ def _longest(d: DeploymentRow) -> float:
     longest = {
         S.QUEUED: 0.0,
         S.WAITING_FOR_CAPACITY: d.wait_seconds + timing.capacity_retry_seconds,
-        S.LAUNCHING: d.wait_seconds + 2 * (timing.ask_limit_seconds + 180),
+        S.LAUNCHING: d.wait_seconds + LOST_LAUNCHES * (timing.ask_limit_seconds + 180),
         S.BOOTING: timing.boot_limit_seconds + timing.ssh_limit_seconds + 180,
         S.PREPARING: d.max_seconds + timing.prepare_limit_seconds,
         S.TRAINING: d.max_seconds,
