@@ -7,10 +7,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from deployments.models import Deployment
 from deployments.providers.ssh_host_sealed import read
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import open_secret
 from tests import builders
+from tests.deployments.pages import scenes
 from tests.own_host import OwnHost, running_own_host
 
 ADD = "/vault/machine/"
@@ -127,3 +129,25 @@ def test_another_users_machine_is_not_found(reader: Client, machine: OwnHost) ->
     entry = builders.make_vault_entry(provider="ssh", secret=machine.host().sealed())
 
     assert reader.get(f"/vault/{entry.pk}/machine/").status_code == 404
+
+
+@pytest.mark.parametrize("scene", ["preparing", "training", "ended", "failed", "needs_owner"])
+def test_every_page_of_a_run_that_costs_nothing_can_be_read(
+    user: User, reader: Client, scene: str
+) -> None:
+    run = getattr(scenes, scene)(user)
+    run.machines.update(platform="ssh", instance_type="gpu-box", region="own", hourly_price=0)
+    run.machines.filter(billed_usd__isnull=False).update(billed_usd=0)
+    Deployment.objects.filter(pk=run.pk).update(
+        platform="ssh", max_hourly_price=0, budget_limit="0.01", estimated_cost=0
+    )
+    Deployment.objects.filter(pk=run.pk, actual_cost__isnull=False).update(actual_cost=0)
+
+    for tab in ("", "charts/", "logs/", "events/", "checkpoints/", "files/", "config/", "cost/"):
+        page = reader.get(f"/jobs/{run.job_id}/{tab}")
+        assert page.status_code == 200, tab
+    for address in ("/", "/machines/"):
+        assert reader.get(address).status_code == 200
+    told = reader.get(f"/jobs/{run.job_id}/").content.decode()
+    assert "$0.00" in told
+    assert "keeps billing" not in told
