@@ -94,9 +94,14 @@ class OwnHost:
 
     def start(self) -> None:
         """Switch it on, with its disk as it was."""
-        sshd = [sshd_program(), "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        sshd = [sshd_program(), "-f", str(self.folder / "sshd_config")]
+        # From OpenSSH 9.8 on it stops answering whoever fails often, which tests do.
+        patient = ["-o", "PerSourcePenalties=no"]
+        if subprocess.run([*sshd, *patient, "-t"], capture_output=True, check=False).returncode:  # noqa: S603
+            patient = []
         with (self.folder / "sshd.log").open("ab") as log:
-            self.processes.append(subprocess.Popen(sshd, stderr=log))  # noqa: S603
+            command = [*sshd, *patient, "-D", "-e"]
+            self.processes.append(subprocess.Popen(command, stderr=log))  # noqa: S603
         _wait_until_it_answers(self)
 
     def stop(self) -> None:
@@ -151,14 +156,10 @@ def running_own_host(folder: Path, *, python: Path | str = "/usr/bin/python3") -
     run_python = f'#!/bin/sh\nexec {shlex.quote(str(python))} "$@"\n'
     _write_program(programs / "python3", run_python)
     (home / ".slipway-cpu-stand-in").write_text("A test's machine.\n", encoding="utf-8")
-    config = CONFIG.format(
-        address=ADDRESS, port=host.port, folder=folder, sftp_server=_sftp_server()
-    )
-    (folder / "sshd_config").write_text(config, encoding="utf-8")
     if os.getuid() == 0:
         # The package's service makes it; nobody starts that here.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    host.start()
+    _start_on_a_free_port(host)
     try:
         yield host
     finally:
@@ -166,6 +167,24 @@ def running_own_host(folder: Path, *, python: Path | str = "/usr/bin/python3") -
         for process in host.living():
             with suppress(psutil.Error):
                 process.kill()
+
+
+def _start_on_a_free_port(host: OwnHost, *, tries: int = 5) -> None:
+    """Another test may take the port between our look and sshd's start."""
+    for left in reversed(range(tries)):
+        config = CONFIG.format(
+            address=ADDRESS, port=host.port, folder=host.folder, sftp_server=_sftp_server()
+        )
+        (host.folder / "sshd_config").write_text(config, encoding="utf-8")
+        try:
+            host.start()
+        except AssertionError:
+            host.stop()
+            if not left:
+                raise
+            host.port = _free_port()
+        else:
+            return
 
 
 def _works_in(process: psutil.Process, home: Path) -> bool:
