@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.errors import SlipwayError
 from deployments.providers import PROVIDERS
 from deployments.providers.base import (
     Endpoint,
@@ -226,11 +227,14 @@ def _prepare(order: Order, *, say: Callable[[str], None]) -> Stopper:
     endpoint = Endpoint(
         base_url=address or vendor.base_url, ssh_port=vendor.ssh_port, ssh_user=vendor.ssh_user
     )
-    provider = PROVIDERS[order.platform](
-        api_key=_read_key(order.api_key_file),
-        endpoint=endpoint,
-        pacer=Pace(timing.request_interval_seconds),
-    )
+    try:
+        provider = PROVIDERS[order.platform](
+            api_key=_read_key(order.api_key_file),
+            endpoint=endpoint,
+            pacer=Pace(timing.request_interval_seconds),
+        )
+    except SlipwayError as error:
+        raise PanicError(f"{error.message} {error.remedy}", exit_code=NOT_ASKED) from None
     return Stopper(provider, prefix=f"{order.installation_id}-", timing=timing, say=say)
 
 

@@ -223,3 +223,14 @@ def test_durations_that_cannot_be_read_fall_back_to_their_defaults() -> None:
 
     assert (timing.poll_seconds, timing.proof_interval_seconds) == (10.0, 30.0)
     assert timing.terminate_retry_seconds == 2.0
+
+
+def test_the_parts_of_ones_own_machine_are_asked_for_where_they_are_no_key(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("secret_not_the_parts", encoding="utf-8")
+    said: list[str] = []
+    given = panic.Order(platform="ssh", api_key_file=file, installation_id=OURS)
+
+    assert panic.execute(given, say=said.append, ask=lambda _: "") == panic.NOT_ASKED
+    assert "private_key" in said[0]
+    assert "secret_not_the_parts" not in said[0]
