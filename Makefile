@@ -39,10 +39,10 @@ else
 endif
 
 test-full: setup  ## Run the tests that take longer: browser, kill runs, the rest on PostgreSQL
-	$(BIN)/python -m pytest -m 'full or browser' --ignore=tests/chaos --ignore=tests/meta
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'full or browser' --ignore=tests/chaos --ignore=tests/meta
 	$(BIN)/python -m pytest -n 2 -m full tests/chaos tests/meta
 	$(ON_POSTGRESQL) -n 2 --dist loadgroup --ignore=tests/end_to_end
-	$(ON_POSTGRESQL) -m full tests/deployments --ignore=tests/deployments/training
+	$(ON_POSTGRESQL) -n 2 --dist loadgroup -m full tests/deployments --ignore=tests/deployments/training
 
 check: $(VENV)/.ready  ## Format, lint, types, import layers, Django checks, migrations
 	$(BIN)/ruff check .
