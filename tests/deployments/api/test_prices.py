@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import User
@@ -46,7 +47,7 @@ def page_of(user: User) -> str:
     client.force_login(user)
     response = client.get("/prices/")
     assert response.status_code == 200
-    return " ".join(response.content.decode().split())
+    return " ".join(unescape(response.content.decode()).split())
 
 
 def test_the_answer_compares_card_by_card_with_date_and_source(user: User) -> None:
