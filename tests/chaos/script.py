@@ -70,6 +70,8 @@ ERRORS: dict[str, bool] = {
 # So many of all lives have a second cloud.
 OTHER_SHARE = 0.5
 FIRST_PRICE = Decimal("1.29")
+# So much of what goes wrong elsewhere goes wrong in a life that loses its machine anyway.
+CALM_SHARE = 0.4
 TAKEN = ("vanish", "vanish", "preempted", "unhealthy")
 
 
@@ -171,25 +173,39 @@ def _at_two_clouds(script: Script, random: Random) -> Script:
     if why == "refused":
         preferred["launch"][:2] = ["capacity", random.choice(["capacity", "ok"])]
     if why == "lost":
-        # Else what costs less is taken there again.
-        preferred["launch"][:2] = ["ok", random.choice(["capacity", "ok"])]
         script = _lost_in_training(script, random)
+        calm = {kind: _calmer(random, drawn) for kind, drawn in other.faults.items()}
+        other = replace(other, faults=calm)
+        # Else what costs less is taken there again.
+        first = other.faults if is_first else script.faults
+        first["launch"][:2] = ["ok", random.choice(["capacity", "ok"])]
     return replace(script, other=other)
 
 
 def _lost_in_training(script: Script, random: Random) -> Script:
-    """Return a life whose first machine is lost, usually with a checkpoint of it at home."""
-    first = replace(script.plans[0], train_from=0.1, exit_at=280, save_steps=2)
+    """Return a life whose first machine is lost, usually with a checkpoint of it at home.
+
+    It is calmer than others: else most of them end for another reason.
+    """
+    first = replace(script.plans[0], train_from=20, exit_at=300, save_steps=2)
     taken = Moment(random.choice(TAKEN), "training", random.uniform(5, 200))
+    kept = {number for number in script.interruptions if random.random() < CALM_SHARE}
     return replace(
         script,
+        faults={kind: _calmer(random, drawn) for kind, drawn in script.faults.items()},
+        interruptions={n: what for n, what in script.interruptions.items() if n in kept},
         plans=(first, *script.plans[1:]),
         turns=(taken,),
+        windows=(),
+        boot_seconds=min(30, script.boot_seconds),
         attempts=max(2, script.attempts),
         budget=max(Decimal("10.00"), script.budget),
-        # Else most of them are over before anybody has looked.
         database_failures=0.0,
     )
+
+
+def _calmer(random: Random, drawn: list[str]) -> list[str]:
+    return [fault if random.random() < CALM_SHARE else "ok" for fault in drawn]
 
 
 def _other(random: Random) -> Other | None:
