@@ -15,6 +15,8 @@ from django.db import connection
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from deployments.models import WorkerHeartbeat
+
 ROOT = Path(settings.BASE_DIR)
 TASKS = "tests.deployments.worker_tasks"
 # A stall is seen in seconds; a queue must not take longer than that to start on a busy machine.
@@ -62,6 +64,10 @@ class Worker:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
+    def beats(self) -> bool:
+        """Whether its supervisor has shown that it lives."""
+        return WorkerHeartbeat.objects.filter(name__endswith=f":{self.process.pid}").exists()
+
     def tree(self) -> set[psutil.Process]:
         """Return every process it has or had, as far as it lives; zombies are over."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -84,10 +90,12 @@ class Worker:
 
 @contextlib.contextmanager
 def worker(folder: Path, *, extra: Mapping[str, str] | None = None) -> Iterator[Worker]:
-    """Run a worker that has shown that both its queues take tasks; nothing of it stays."""
+    """Run a worker that has shown that it beats and both queues take tasks; nothing of it stays."""
     folder.mkdir(exist_ok=True)
     running = Worker(folder / "worker.log", extra=extra)
     try:
+        # Another worker may do the tasks below; a Ctrl-C among its imports Python may lose.
+        until(running.beats, told=running.log)
         for queue in ("default", "ssh"):
             done = folder / f"{queue}-serves"
             enqueue("mark", done, queue=queue)
