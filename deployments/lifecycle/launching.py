@@ -14,7 +14,7 @@ from deployments import clouds, costs, spending, strays
 from deployments.lifecycle import faults, market
 from deployments.lifecycle.faults import Fault
 from deployments.lifecycle.lease import Lease
-from deployments.models import CloudSnapshot, Machine
+from deployments.models import CloudSnapshot, Deployment, Machine
 from deployments.models.deployments import LaunchState, Status
 from deployments.providers.base import (
     Launched,
@@ -24,7 +24,7 @@ from deployments.providers.base import (
     ProviderError,
     Refused,
 )
-from deployments.remote import generate_key_pair
+from deployments.remote import KeyPair, generate_key_pair
 from deployments.timing import Timing
 from secrets_vault.models import VaultEntry
 
@@ -58,13 +58,15 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         ssh_key_name = provider.ensure_ssh_key(login_key)
     except ProviderError as error:
         market.note_silent(entry)
+        if len(d.platforms) > 1:
+            # The next tick goes to the other cloud.
+            raise
         return _could_not_ask(lease, error)
     if time.monotonic() - started > ASK_SECONDS:
         # Too little of this task's time is left for a launch call: start over.
         return 0.0
     host_key = generate_key_pair("slipway-machine")
     lease.renew(purpose="launch", seconds=timing.lease_seconds)
-    authorized = clouds.users_own_key(d)
     known_by = clouds.host_key_for(provider, offer.platform, host_key)
     intent = _intend(lease, offer, entry, host_key=known_by)
     # Looked at only now: whoever turns the switch later finds the intent, and ends what it brings.
@@ -73,16 +75,7 @@ def launch(lease: Lease, machine: Machine | None) -> float:
     if blocked is not None:
         _withdraw(lease, intent, blocked)
         return 0.0
-    request = LaunchRequest(
-        name=intent.name,
-        instance_type=offer.instance_type,
-        region=offer.region,
-        ssh_key_name=ssh_key_name,
-        host_private_key=host_key.private_key,
-        host_public_key=host_key.public_key,
-        login_public_key=login_key,
-        authorized_keys=authorized,
-    )
+    request = _request(intent, d, ssh_key_name, login_key=login_key, host_key=host_key)
     # F55: the key may have been replaced meanwhile; nothing is launched with one we dropped.
     entry = retried(lambda: VaultEntry.objects.get(pk=intent.vault_entry_id))
     provider = retried(lambda: clouds.provider_for(entry))
@@ -91,6 +84,21 @@ def launch(lease: Lease, machine: Machine | None) -> float:
         vault_entry=entry, defaults={"next_list_at": database_now()}
     )
     return 0.0
+
+
+def _request(
+    intent: Machine, d: Deployment, ssh_key_name: str, *, login_key: str, host_key: KeyPair
+) -> LaunchRequest:
+    return LaunchRequest(
+        name=intent.name,
+        instance_type=intent.instance_type,
+        region=intent.region,
+        ssh_key_name=ssh_key_name,
+        host_private_key=host_key.private_key,
+        host_public_key=host_key.public_key,
+        login_public_key=login_key,
+        authorized_keys=clouds.users_own_key(d),
+    )
 
 
 def _could_not_ask(lease: Lease, error: ProviderError) -> float:

@@ -10,11 +10,12 @@ from pytest_django.fixtures import Settings
 from deployments import checkpoints
 from deployments.models import Deployment
 from deployments.models.deployments import Status
-from deployments.providers.base import InstanceStatus
+from deployments.providers.base import InstanceStatus, ProviderRefusedError
 from tests.deployments.api.calls import Caller
 from tests.deployments.pages.conftest import signed_in
 from tests.deployments.pages.test_wording import spoken
 from tests.deployments.virtual.agent import Plan
+from tests.deployments.virtual.cloud import VirtualProvider
 from tests.deployments.virtual.invariants import check_end
 from tests.deployments.virtual.world import QUICK, World
 
@@ -137,3 +138,21 @@ def test_F13_each_attempt_is_one_line_with_place_price_answer_and_time(world: Wo
     assert (first["hourly"], first["answered_seconds"]) == ("1.29", 0.5)
     assert first["refusal"]["message"] == "Nothing is free."
     assert (second["platform"], second["answer"], second["refusal"]) == ("runpod", "launched", None)
+
+
+def test_a_cloud_that_takes_no_ssh_key_is_left_for_the_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = deploy(world)
+
+    def full(self: VirtualProvider, public_key: str) -> str:
+        if self.cloud is world.cloud:
+            raise ProviderRefusedError("The account has as many SSH keys as it may.")
+        return "slipway-key"
+
+    monkeypatch.setattr(VirtualProvider, "ensure_ssh_key", full)
+
+    world.until(deployment)
+
+    assert tried(deployment) == [("runpod", "launched")]
+    check_end(world.all_clouds, deployment)
