@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from deployments import overview
 from deployments.models import Deployment, Machine, TrainingJob
@@ -118,8 +118,12 @@ def filtered(user: User, form: RunFilter) -> QuerySet[Deployment]:
         found = found.filter(job__model_name=asked["model"])
     if asked["cloud"]:
         # Preferred there, or rented there after all.
-        there = Machine.objects.filter(platform=asked["cloud"], launch_state__in=overview.MAY_LIVE)
-        found = found.filter(Q(platform=asked["cloud"]) | Q(pk__in=there.values("deployment")))
+        there = Machine.objects.filter(
+            deployment=OuterRef("pk"),
+            platform=asked["cloud"],
+            launch_state__in=overview.MAY_LIVE,
+        )
+        found = found.filter(Q(platform=asked["cloud"]) | Exists(there))
     if asked["status"] == ALIVE:
         return found.filter(status__in=LIVING)
     if asked["status"] == NEEDS_YOU:
