@@ -49,13 +49,20 @@ class Life:
     cloud: SandboxHandle
     user: User
     dataset: Dataset
+    platform: str = "lambda"
 
     @classmethod
-    def begin(cls, cloud: SandboxHandle, *, rows: list[dict[str, Any]] | None = None) -> "Life":
+    def begin(
+        cls,
+        cloud: SandboxHandle,
+        *,
+        rows: list[dict[str, Any]] | None = None,
+        platform: str = "lambda",
+    ) -> "Life":
         user = builders.make_user()
-        add_entry(user, provider="lambda", secret=cloud.api_key)
+        add_entry(user, provider=platform, secret=cloud.api_key)
         content = builders.json_lines(rows) if rows else None
-        return cls(cloud, user, builders.make_dataset(user, content=content))
+        return cls(cloud, user, builders.make_dataset(user, content=content), platform)
 
     def deploy(
         self,
@@ -86,7 +93,7 @@ class Life:
             instance_type=request.pop("instance_type", "gpu_1x_a10"),
             **request,
         )
-        return services.deploy(self.user, "lambda", asked)
+        return services.deploy(self.user, self.platform, asked)
 
     def until(
         self,
