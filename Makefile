@@ -9,8 +9,12 @@ ON_POSTGRESQL := $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest
 # torch comes by pip alone: uv does not read pip's configuration.
 TORCH := torch==2.13.0
 # What two databases may answer differently; make test-full runs the rest on PostgreSQL too.
-DATABASE_TESTS := tests/core tests/secrets_vault tests/notifications $(wildcard tests/deployments/test_*.py) tests/deployments/api \
-  $(addprefix tests/deployments/lifecycle/test_,lease.py advance.py races.py database_away.py)
+DATABASE_TESTS := tests/core tests/secrets_vault tests/notifications tests/deployments/api \
+  $(addprefix tests/deployments/lifecycle/test_,lease.py advance.py races.py database_away.py) \
+  $(addprefix tests/deployments/test_,cap_races.py caps.py claims.py finalizers.py history.py kill_switch.py \
+    machine_tokens.py metric_rows.py pacer.py reaper.py replacing_keys.py retried_writes.py run_log.py \
+    run_log_properties.py run_log_push.py sample_rows.py saving.py services.py snapshot.py snapshot_keys.py \
+    spending.py strays.py tasks.py worker.py worker_watch.py)
 
 # The browser of Debian's package.
 CHROMIUM := $(wildcard /usr/bin/chromium)

@@ -90,6 +90,7 @@ def test_F13_without_waiting_no_capacity_ends_the_run_unbilled(cloud: SandboxHan
     assert_over(life, deployment, status=Status.FAILED, machines=0)
 
 
+@pytest.mark.full
 def test_F25_a_boot_that_never_ends_is_given_up_after_one_fresh_machine(
     cloud: SandboxHandle, settings: Settings
 ) -> None:
@@ -118,6 +119,7 @@ def test_F49_a_machine_that_vanishes_is_lost_by_two_lists_and_its_cost_closed(
     assert_over(life, deployment, status=Status.FAILED, machines=1)
 
 
+@pytest.mark.full
 def test_F26_an_unhealthy_machine_is_replaced_by_one_that_works(cloud: SandboxHandle) -> None:
     life = Life.begin(cloud)
     cloud.control("POST", "faults", {"on": "launch", "kind": "unhealthy"})
@@ -155,6 +157,7 @@ def test_F65_a_terminate_that_lies_is_sent_again(cloud: SandboxHandle) -> None:
     assert_over(life, deployment, status=Status.CANCELLED, machines=1)
 
 
+@pytest.mark.full
 def test_F58_failing_lists_change_nothing_and_the_run_goes_on_afterwards(
     cloud: SandboxHandle,
 ) -> None:

@@ -97,6 +97,7 @@ def test_F24_F75_a_stop_is_carried_out_by_workers_that_die_everywhere(
     check_end(world.cloud, deployment)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_F51_F75_checkpoints_come_home_through_workers_that_die_everywhere(
     tripwire: Tripwire, world: World, when: When
