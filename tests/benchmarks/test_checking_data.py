@@ -2,7 +2,7 @@
 
 200 MB by default; ``BENCH_DATA_BYTES=1000000000`` for the size that issue 6 names. The two take
 turns, and the best try of each counts. What else the machine does slows both, and not alike, so the
-processor's time is told as well; to fail, the check must be slower by both clocks.
+processor's time is told as well; the clock on the wall decides.
 """
 
 import itertools
@@ -78,4 +78,4 @@ def test_checking_is_not_slower_than_loading_and_takes_little_memory(large_file:
     assert {one["rows"] for one in checked} == {one["rows"] for one in loaded}
     assert checked[0]["findings"] == {}
     assert peak_mb < MAX_MB
-    assert ours <= theirs or our_cpu <= their_cpu
+    assert ours <= theirs
