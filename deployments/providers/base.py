@@ -286,9 +286,14 @@ class Provider(ABC):
     def launch(self, request: LaunchRequest) -> LaunchResult:
         """Ask once for one machine; a cloud that says no, or nothing, is a result and no error."""
 
-    @abstractmethod
     def find(self, name: str) -> Instance | None:
-        """Return the machine of that name from a fresh list, or None when it is not listed."""
+        """Return the machine of that name from a fresh list, or None when it is not listed.
+
+        Names need not be unique at a cloud: one that still lives is the one that matters.
+        """
+        found = [instance for instance in self.list_all() if instance.name == name]
+        found.sort(key=lambda instance: instance.status == InstanceStatus.TERMINATED)
+        return found[0] if found else None
 
     @abstractmethod
     def list_all(self) -> list[Instance]:

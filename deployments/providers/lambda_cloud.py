@@ -8,38 +8,34 @@ from deployments.providers.base import (
     Capabilities,
     Endpoint,
     Instance,
-    InstanceStatus,
     Launched,
     LaunchRequest,
     LaunchResult,
     Offer,
     Pacer,
     Provider,
-    ProviderError,
     ProviderRefusedError,
     RequestKind,
     Unknown,
 )
 from deployments.providers.http import (
     Answer,
-    AnswerLostError,
     HttpClient,
 )
 from deployments.providers.lambda_errors import (
     CONSOLE_URL,
+    LABEL,
     MOVED,
-    RATE_LIMITED,
     error_of,
-    is_good,
     unreadable,
     vendor_code,
     verdict_on,
 )
 from deployments.providers.lambda_probes import LambdaProbes
-from deployments.providers.launch_results import reason_not_sent, refused, type_and_blob
+from deployments.providers.launch_results import refused, result_of, type_and_blob
 from deployments.providers.user_data import cloud_config
+from deployments.providers.verdicts import RATE_LIMITED, is_good
 
-LABEL = "Lambda"
 NOT_THERE = ("global/object-does-not-exist", "global/not-found")
 
 
@@ -73,25 +69,16 @@ class LambdaCloud(Provider):
         return shapes.offers(self._get("/instance-types"))
 
     def launch(self, request: LaunchRequest) -> LaunchResult:
-        try:
-            answer = self._http.request(
+        return result_of(
+            lambda: self._http.request(
                 "POST",
                 "/instance-operations/launch",
                 kind="launch",
                 timeout_seconds=self._endpoint.launch_timeout_seconds,
                 body=_launch_body(request),
-            )
-        except AnswerLostError as error:
-            return Unknown(error.message)
-        except ProviderError as error:
-            return refused(error, reason_not_sent(error))
-        return self._launch_result(answer)
-
-    def find(self, name: str) -> Instance | None:
-        found = [instance for instance in self.list_all() if instance.name == name]
-        # Names need not be unique at Lambda: one that still lives is the one that matters.
-        found.sort(key=lambda instance: instance.status == InstanceStatus.TERMINATED)
-        return found[0] if found else None
+            ),
+            self._launch_result,
+        )
 
     def list_all(self) -> list[Instance]:
         return shapes.instances(self._get("/instances", kind="list"))

@@ -6,41 +6,24 @@ accounts of live answers where the document is silent (429 comes from the edge a
 """
 
 import re
-from dataclasses import dataclass
 
+from deployments.providers import verdicts
 from deployments.providers.base import (
     ProviderAuthError,
     ProviderError,
-    ProviderRateLimitedError,
     ProviderRefusedError,
     ProviderUnavailableError,
-    RefusalReason,
 )
 from deployments.providers.http import Answer, HttpClient
+from deployments.providers.verdicts import Verdict, wait_remedy
 
+LABEL = "Lambda"
 CONSOLE_URL = "https://cloud.lambda.ai/instances"
-RATE_LIMITED = 429
 # These say "not here, ask there": the request was not carried out. Others (303) may come after.
 MOVED = (301, 307, 308)
 
-WAIT_REMEDY = "We ask again. If it lasts, look at Lambda's status page."
+WAIT_REMEDY = wait_remedy(LABEL)
 CONSOLE_REMEDY = f"Open your account at {CONSOLE_URL} and settle it there, then try again."
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one of Lambda's codes means: the error's class, its words, and why a launch failed.
-
-    ``final`` False: the code speaks of a failure, and a launch answered so may have happened.
-    """
-
-    error: type[ProviderError]
-    message: str
-    remedy: str
-    reason: RefusalReason = "other"
-    code: str | None = None
-    retryable: bool | None = None
-    final: bool = True
 
 
 FAILURE = Verdict(
@@ -130,11 +113,6 @@ OTHER_REFUSAL = Verdict(
 )
 
 
-def is_good(answer: Answer) -> bool:
-    """Say whether the answer is a success, as far as the status tells."""
-    return 200 <= answer.status < 300
-
-
 def vendor_code(answer: Answer) -> str | None:
     """Return ``error.code`` of an answer in Lambda's error envelope, None for any other."""
     code = _envelope(answer).get("code")
@@ -159,43 +137,13 @@ def verdict_on(answer: Answer) -> Verdict | None:
 
 def error_of(answer: Answer, http: HttpClient) -> ProviderError:
     """Return the error an answer stands for."""
-    details = [_detail(answer, http)]
-    if answer.status == RATE_LIMITED:
-        return ProviderRateLimitedError(
-            "Lambda says that we ask too often.",
-            remedy="We ask again more slowly. Other programs under the same key count as well.",
-            details=details,
-            retry_after_seconds=answer.retry_after_seconds,
-        )
-    verdict = verdict_on(answer)
-    if verdict is not None:
-        return verdict.error(
-            verdict.message,
-            remedy=verdict.remedy,
-            code=verdict.code,
-            details=details,
-            retryable=verdict.retryable,
-        )
-    return ProviderUnavailableError(_what_came_instead(answer), remedy=WAIT_REMEDY, details=details)
+    detail = _detail(answer, http)
+    return verdicts.error_of(answer, verdict_on(answer), label=LABEL, detail=detail)
 
 
-def unreadable(what: str) -> ProviderUnavailableError:
+def unreadable(what: str) -> ProviderError:
     """Return the error for a success whose content is not what the document promises."""
-    return ProviderUnavailableError(
-        f"Lambda's answer cannot be read: {what}.",
-        remedy="We ask again. If it lasts, Slipway may need an update.",
-    )
-
-
-def _what_came_instead(answer: Answer) -> str:
-    if 300 <= answer.status < 400:
-        return (
-            f"Lambda's API points to another address (HTTP {answer.status}), which we do not "
-            "follow with a key in hand."
-        )
-    if answer.status >= 500:
-        return f"Lambda's API fails (HTTP {answer.status})."
-    return f"Something other than Lambda's API answered (HTTP {answer.status})."
+    return verdicts.unreadable(LABEL, what)
 
 
 def _envelope(answer: Answer) -> dict[str, object]:

@@ -1,14 +1,29 @@
 """How a launch that never left, or was turned down, is told: the same for every cloud."""
 
+from collections.abc import Callable
+
 from deployments.providers.base import (
+    LaunchResult,
     ProviderAuthError,
     ProviderBusyError,
     ProviderError,
     ProviderRefusedError,
     RefusalReason,
     Refused,
+    Unknown,
 )
-from deployments.providers.http import NeverReachedError
+from deployments.providers.http import Answer, AnswerLostError, NeverReachedError
+
+
+def result_of(send: Callable[[], Answer], judge: Callable[[Answer], LaunchResult]) -> LaunchResult:
+    """Send a launch once; one whose answer is lost may have happened, and is no refusal (D2)."""
+    try:
+        answer = send()
+    except AnswerLostError as error:
+        return Unknown(error.message)
+    except ProviderError as error:
+        return refused(error, reason_not_sent(error))
+    return judge(answer)
 
 
 def reason_not_sent(error: ProviderError) -> RefusalReason:

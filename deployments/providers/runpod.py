@@ -14,7 +14,6 @@ from deployments.providers.base import (
     Capabilities,
     Endpoint,
     Instance,
-    InstanceStatus,
     Launched,
     LaunchRequest,
     LaunchResult,
@@ -26,20 +25,20 @@ from deployments.providers.base import (
     RequestKind,
     Unknown,
 )
-from deployments.providers.http import Answer, AnswerLostError, HttpClient
-from deployments.providers.launch_results import reason_not_sent, refused, type_and_blob
+from deployments.providers.http import Answer, HttpClient
+from deployments.providers.launch_results import refused, result_of, type_and_blob
 from deployments.providers.runpod_errors import (
     CONSOLE_URL,
+    LABEL,
     error_of,
-    is_good,
     says_not_there,
     says_rate_limited,
     unreadable,
     verdict_on,
 )
 from deployments.providers.values import usable_id
+from deployments.providers.verdicts import is_good
 
-LABEL = "RunPod"
 # Python 3.12, torch 2.8 for CUDA 12.8: every card from Turing to Blackwell.
 IMAGE = "runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404"
 # Packages, a base model of 8 B parameters in 16 bit, checkpoints, and room.
@@ -101,25 +100,16 @@ class RunPod(Provider):
                 remedy="Choose one of those on offer.",
             )
             return refused(error, "invalid")
-        try:
-            answer = self._http.request(
+        return result_of(
+            lambda: self._http.request(
                 "POST",
                 "/pods",
                 kind="launch",
                 timeout_seconds=self._endpoint.launch_timeout_seconds,
                 body=self._pod(request, kind),
-            )
-        except AnswerLostError as error:
-            return Unknown(error.message)
-        except ProviderError as error:
-            return refused(error, reason_not_sent(error))
-        return self._launch_result(answer)
-
-    def find(self, name: str) -> Instance | None:
-        found = [instance for instance in self.list_all() if instance.name == name]
-        # Names need not be unique at RunPod: one that still lives is the one that matters.
-        found.sort(key=lambda instance: instance.status == InstanceStatus.TERMINATED)
-        return found[0] if found else None
+            ),
+            self._launch_result,
+        )
 
     def list_all(self) -> list[Instance]:
         """Return every pod, page by page: the list is whole or it is an error (I13)."""

@@ -6,22 +6,19 @@ and recorded texts: 400 is both "no capacity" and "bad request" (runpod-api.md s
 """
 
 import re
-from dataclasses import dataclass
 
+from deployments.providers import verdicts
 from deployments.providers.base import (
     ProviderAuthError,
     ProviderError,
-    ProviderRateLimitedError,
     ProviderRefusedError,
-    ProviderUnavailableError,
-    RefusalReason,
 )
 from deployments.providers.http import Answer, HttpClient
+from deployments.providers.verdicts import RATE_LIMITED, Verdict
 
+LABEL = "RunPod"
 CONSOLE_URL = "https://console.runpod.io/pods"
 NOT_FOUND = 404
-RATE_LIMITED = 429
-WAIT_REMEDY = "We ask again. If it lasts, look at RunPod's status page."
 
 _NO_CAPACITY = re.compile(
     r"no longer any instances available|does not have the resources to deploy"
@@ -29,22 +26,6 @@ _NO_CAPACITY = re.compile(
     re.IGNORECASE,
 )
 _NO_FUNDS = re.compile(r"balance is too low|add funds", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What an answer means: the error's class, its words, and why a launch failed.
-
-    ``final`` False: a launch answered so may have happened (runpod-api.md section 6).
-    """
-
-    error: type[ProviderError]
-    message: str
-    remedy: str
-    reason: RefusalReason = "other"
-    code: str | None = None
-    retryable: bool | None = None
-    final: bool = True
 
 
 KEY_REFUSED = Verdict(
@@ -97,11 +78,6 @@ UNSURE = Verdict(
 _BY_STATUS = {402: FUNDS, 403: NOT_ALLOWED, 404: NOT_THERE, 408: UNSURE, 409: UNSURE, 425: UNSURE}
 
 
-def is_good(answer: Answer) -> bool:
-    """Say whether the answer is a success, as far as the status tells."""
-    return 200 <= answer.status < 300
-
-
 def problem(answer: Answer) -> dict[str, object] | None:
     """Return RunPod's own account of a failure; None when somebody else speaks."""
     content = answer.content
@@ -142,43 +118,15 @@ def says_rate_limited(answer: Answer) -> bool:
 
 def error_of(answer: Answer, http: HttpClient) -> ProviderError:
     """Return the error an answer stands for."""
-    details = [_detail(answer, http)]
-    if answer.status == RATE_LIMITED:
-        return ProviderRateLimitedError(
-            "RunPod says that we ask too often.",
-            remedy="We ask again more slowly. Other programs under the same account count as well.",
-            details=details,
-            retry_after_seconds=answer.retry_after_seconds,
-        )
-    verdict = verdict_on(answer)
-    if verdict is not None:
-        return verdict.error(
-            verdict.message,
-            remedy=verdict.remedy,
-            code=verdict.code,
-            details=details,
-            retryable=verdict.retryable,
-        )
-    return ProviderUnavailableError(_what_came_instead(answer), remedy=WAIT_REMEDY, details=details)
-
-
-def unreadable(what: str) -> ProviderUnavailableError:
-    """Return the error for a success whose content is not what the document promises."""
-    return ProviderUnavailableError(
-        f"RunPod's answer cannot be read: {what}.",
-        remedy="We ask again. If it lasts, Slipway may need an update.",
+    detail = _detail(answer, http)
+    return verdicts.error_of(
+        answer, verdict_on(answer), label=LABEL, detail=detail, counted_by="account"
     )
 
 
-def _what_came_instead(answer: Answer) -> str:
-    if 300 <= answer.status < 400:
-        return (
-            f"RunPod's API points to another address (HTTP {answer.status}), which we do not "
-            "follow with a key in hand."
-        )
-    if answer.status >= 500:
-        return f"RunPod's API fails (HTTP {answer.status})."
-    return f"Something other than RunPod's API answered (HTTP {answer.status})."
+def unreadable(what: str) -> ProviderError:
+    """Return the error for a success whose content is not what the document promises."""
+    return verdicts.unreadable(LABEL, what)
 
 
 def _detail(answer: Answer, http: HttpClient) -> dict[str, object]:

@@ -146,9 +146,6 @@ class SshHost(Provider):
             return refused(self._is_taken(held), "capacity")
         return Launched(request.name)
 
-    def find(self, name: str) -> Instance | None:
-        return next((each for each in self.list_all() if each.name == name), None)
-
     def list_all(self) -> list[Instance]:
         held = self._ask("who", kind="list")["held"]
         return [self._instance(held)] if held else []

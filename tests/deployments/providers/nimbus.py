@@ -30,8 +30,8 @@ from deployments.providers.base import (
     RequestKind,
     Unknown,
 )
-from deployments.providers.http import Answer, AnswerLostError, HttpClient
-from deployments.providers.launch_results import reason_not_sent, refused
+from deployments.providers.http import Answer, HttpClient
+from deployments.providers.launch_results import refused, result_of
 from deployments.providers.values import address, count, text, usable_id
 from secrets_vault import kinds
 
@@ -73,18 +73,18 @@ class Nimbus(Provider):
             "host_key": request.host_private_key,
             "keys": [request.login_public_key, *request.authorized_keys],
         }
-        try:
-            answer = self._http.request(
+        return result_of(
+            lambda: self._http.request(
                 "POST",
                 "/machines",
                 kind="launch",
                 timeout_seconds=self._endpoint.launch_timeout_seconds,
                 body=body,
-            )
-        except AnswerLostError as error:
-            return Unknown(error.message)
-        except ProviderError as error:
-            return refused(error, reason_not_sent(error))
+            ),
+            self._launch_result,
+        )
+
+    def _launch_result(self, answer: Answer) -> LaunchResult:
         said = _code(answer)
         if said is not None:
             return refused(_error(answer), REASONS.get(said, "invalid"))
@@ -93,9 +93,6 @@ class Nimbus(Provider):
         if answer.status != 201 or machine_id is None:
             return Unknown(f"Nimbus answered {answer.status} and named no machine.")
         return Launched(machine_id)
-
-    def find(self, name: str) -> Instance | None:
-        return next((each for each in self.list_all() if each.name == name), None)
 
     def list_all(self) -> list[Instance]:
         return [_instance(item) for item in self._listed("/machines", "machines", kind="list")]
