@@ -1,14 +1,11 @@
 """A base model that asks who downloads it: the real payload and library, a Hub on loopback."""
 
-import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.deployments.training.fetching import fetch
 from tests.deployments.training.runs import Run, machine, make_job
 from tests.hub.server import ACCOUNT, TOKEN, Hub, running_hub
 from tests.trainer import trainer_python
@@ -32,38 +29,11 @@ def run(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
-def fetch(run: Run, hub: Hub) -> tuple[int, dict[str, dict[str, Any]], str]:
-    """Run the script by itself; return its status, the last event of each kind, and all it said."""
-    reading, writing = os.pipe()
-    with os.fdopen(reading) as events:
-        with os.fdopen(writing, "w"):
-            done = subprocess.run(  # noqa: S603
-                [str(trainer_python()), "fetch_model.py"],
-                cwd=run.folder,
-                env={
-                    **run.environment,
-                    "HF_ENDPOINT": hub.url,
-                    "HF_HOME": str(run.folder / "hub"),
-                    "HF_HUB_DISABLE_TELEMETRY": "1",
-                    "SLIPWAY_EVENTS_FD": str(writing),
-                },
-                pass_fds=(writing,),
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-        said = events.read()
-    told = [json.loads(line) for line in said.splitlines()]
-    everything = said + done.stdout + done.stderr
-    return done.returncode, {event["kind"]: event for event in told}, everything
-
-
 def test_with_the_owners_token_it_comes_and_the_token_is_deleted(run: Run, hub: Hub) -> None:
     hub.granted.add(ACCOUNT)
     token = run.write("hub_token", TOKEN)
 
-    status, told, said = fetch(run, hub)
+    status, told, said = fetch(run, hub_url=hub.url)
 
     assert status == 0, said
     model = Path(told["model"]["path"])
@@ -77,7 +47,7 @@ def test_with_the_owners_token_it_comes_and_the_token_is_deleted(run: Run, hub: 
 def test_an_account_that_has_not_accepted_the_terms_is_told_to(run: Run, hub: Hub) -> None:
     token = run.write("hub_token", TOKEN)
 
-    status, told, _ = fetch(run, hub)
+    status, told, _ = fetch(run, hub_url=hub.url)
 
     assert status == 26
     assert told["failure"]["code"] == "E_HF_ACCESS"
@@ -86,7 +56,7 @@ def test_an_account_that_has_not_accepted_the_terms_is_told_to(run: Run, hub: Hu
 
 
 def test_without_a_token_one_is_asked_for(run: Run, hub: Hub) -> None:
-    status, told, _ = fetch(run, hub)
+    status, told, _ = fetch(run, hub_url=hub.url)
 
     assert status == 26
     assert "put a token of that account into the vault" in told["failure"]["remedy"]

@@ -2,15 +2,13 @@
 
 import http.server
 import json
-import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.deployments.training.fetching import fetch
 from tests.deployments.training.runs import ROWS, Run, machine, make_job
 from tests.trainer import trainer_python
 
@@ -97,34 +95,10 @@ def run(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
-def fetch(run: Run, hub: Hub) -> tuple[int, dict[str, dict[str, Any]]]:
-    """Run the script by itself; return its exit status and the last event of each kind."""
-    reading, writing = os.pipe()
-    with os.fdopen(reading) as events:
-        with os.fdopen(writing, "w"):
-            done = subprocess.run(  # noqa: S603
-                [str(trainer_python()), "fetch_model.py"],
-                cwd=run.folder,
-                env={
-                    **run.environment,
-                    "HF_ENDPOINT": hub.url,
-                    "HF_HOME": str(run.folder / "hub"),
-                    "HF_HUB_DISABLE_TELEMETRY": "1",
-                    "SLIPWAY_EVENTS_FD": str(writing),
-                },
-                pass_fds=(writing,),
-                check=False,
-                capture_output=True,
-                timeout=60,
-            )
-        told = [json.loads(line) for line in events]
-    return done.returncode, {event["kind"]: event for event in told}
-
-
 def test_F38_weights_and_texts_are_fetched_at_one_commit_and_no_pickle_or_code(
     run: Run, hub: Hub
 ) -> None:
-    status, told = fetch(run, hub)
+    status, told, _ = fetch(run, hub_url=hub.url)
 
     assert status == 0, told
     assert told["model"]["revision"] == COMMIT
@@ -139,7 +113,7 @@ def test_F38_a_gated_or_missing_model_is_told_at_once_with_its_page(
 ) -> None:
     hub.statuses = [answer] * 50
 
-    status, told = fetch(run, hub)
+    status, told, _ = fetch(run, hub_url=hub.url)
 
     assert status == 26
     assert told["failure"]["code"] == "E_HF_ACCESS"
@@ -150,7 +124,7 @@ def test_F38_a_gated_or_missing_model_is_told_at_once_with_its_page(
 def test_F38_a_busy_hub_is_asked_again(run: Run, hub: Hub) -> None:
     hub.statuses = [503, 429]
 
-    status, told = fetch(run, hub)
+    status, told, _ = fetch(run, hub_url=hub.url)
 
     assert status == 0, told
 
@@ -160,7 +134,7 @@ def test_F38_a_hub_that_stays_down_is_given_up_after_five_tries_and_worth_anothe
 ) -> None:
     hub.statuses = [503] * 1000
 
-    status, told = fetch(run, hub)
+    status, told, _ = fetch(run, hub_url=hub.url)
 
     assert status == 27
     assert (told["failure"]["code"], told["failure"]["retryable"]) == ("E_HF_UNREACHABLE", True)
@@ -170,7 +144,7 @@ def test_F38_a_hub_that_stays_down_is_given_up_after_five_tries_and_worth_anothe
 def test_F38_a_model_without_safetensors_is_refused(run: Run, hub: Hub) -> None:
     del hub.files["model.safetensors"]
 
-    status, told = fetch(run, hub)
+    status, told, _ = fetch(run, hub_url=hub.url)
 
     assert status == 20
     assert "safetensors" in told["failure"]["message"]
