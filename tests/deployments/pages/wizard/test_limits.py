@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from deployments import kill_switch
 from deployments.models import Deployment, Draft, UserLimits
 from tests import builders
-from tests.deployments.pages.wizard import test_hardware, test_review
+from tests.deployments.pages.wizard import reviewing, test_hardware
 from tests.deployments.pages.wizard.market import ready_draft
 from tests.deployments.pages.wizard.test_hardware import text
 
@@ -20,11 +20,11 @@ from tests.deployments.pages.wizard.test_hardware import text
 @pytest.fixture
 def draft(user: User, market: responses.RequestsMock) -> Draft:
     """Return a draft with a budget of 4 USD that could be started."""
-    return ready_draft(user, **test_review.complete())
+    return ready_draft(user, **reviewing.complete())
 
 
 def review(reader: Client, draft: Draft) -> Any:
-    return reader.get(test_review.address(draft))
+    return reader.get(reviewing.address(draft))
 
 
 def test_the_review_shows_what_is_left_of_the_month(
@@ -57,9 +57,9 @@ def test_what_comes_between_the_review_and_the_press_is_said_once(
     review(reader, draft)
     UserLimits.objects.create(user=user, monthly_usd=Decimal("3.50"))
 
-    answer = test_review.press(reader, draft)
+    answer = reviewing.press(reader, draft)
 
-    assert answer["Location"] == test_review.address(draft)
+    assert answer["Location"] == reviewing.address(draft)
     words = text(review(reader, draft))
     assert words.count("does not fit into your cap") == 1
     assert words.count("Nothing was started") == 1
@@ -75,7 +75,7 @@ def test_the_hardware_warns_and_still_keeps_the_draft(
     answer = reader.post(test_hardware.address(draft), test_hardware.choice())
 
     assert "A budget of 4.00 USD does not fit" in words
-    assert answer["Location"] == test_review.address(draft)
+    assert answer["Location"] == reviewing.address(draft)
 
 
 def test_while_launches_are_blocked_the_review_offers_no_start(
@@ -102,18 +102,18 @@ def large(settings: Settings) -> None:
 def test_a_large_budget_is_typed_before_its_run_starts(reader: Client, draft: Draft) -> None:
     assert "Type 4.00 to allow a budget of $4.00" in text(review(reader, draft))
 
-    page = test_review.press(reader, draft)
+    page = reviewing.press(reader, draft)
     assert "Nothing was started: type 4.00 to allow" in text(page)
     assert not Deployment.objects.exists()
 
-    test_review.press(reader, draft, confirm_budget="4.00")
+    reviewing.press(reader, draft, confirm_budget="4.00")
     assert Deployment.objects.get().budget_limit == Decimal("4.00")
 
 
 @pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("typed", ["", "40.00", "yes", "NaN", "sNaN", "-4", "4.001", "4e", "0x4"])
 def test_anything_else_starts_nothing(reader: Client, draft: Draft, typed: str) -> None:
-    test_review.press(reader, draft, confirm_budget=typed)
+    reviewing.press(reader, draft, confirm_budget=typed)
 
     assert not Deployment.objects.exists()
 
@@ -121,7 +121,7 @@ def test_anything_else_starts_nothing(reader: Client, draft: Draft, typed: str) 
 @pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("typed", ["4", "4.0", " $4.00 "])
 def test_the_amount_may_be_written_in_its_ways(reader: Client, draft: Draft, typed: str) -> None:
-    test_review.press(reader, draft, confirm_budget=typed)
+    reviewing.press(reader, draft, confirm_budget=typed)
 
     assert Deployment.objects.exists()
 
@@ -130,7 +130,7 @@ def test_a_smaller_budget_is_not_typed(reader: Client, draft: Draft, settings: S
     settings.CONFIRM_BUDGET_FROM_USD = Decimal("4.01")
 
     assert "to allow a budget" not in text(review(reader, draft))
-    test_review.press(reader, draft)
+    reviewing.press(reader, draft)
     assert Deployment.objects.exists()
 
 
@@ -139,6 +139,6 @@ def test_caps_hold_for_what_was_typed_too(
 ) -> None:
     builders.make_limits(daily_usd=Decimal("3.99"))
 
-    test_review.press(reader, draft, confirm_budget="4.00")
+    reviewing.press(reader, draft, confirm_budget="4.00")
 
     assert not Deployment.objects.exists()
