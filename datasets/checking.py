@@ -45,6 +45,11 @@ class SupersededError(Exception):
     """Somebody else has taken the check over, or the data was deleted."""
 
 
+def in_hand_until() -> datetime:
+    """Return when a check that is begun now counts as dead, and is a worker's to begin anew."""
+    return database_now() + IN_HAND
+
+
 def check(dataset: Dataset) -> None:
     """Check an upload now if it is small; else leave it to a worker, which looks each second."""
     if dataset.size_bytes > CHECKED_AT_ONCE_BYTES:
@@ -109,7 +114,7 @@ class Progress:
         if time.monotonic() - self._told < TELL_SECONDS:
             return
         self._told = time.monotonic()
-        until = database_now() + IN_HAND
+        until = in_hand_until()
         changed = retried(
             lambda: _rows(self._dataset).update(checked_bytes=done_bytes, next_check_at=until)
         )

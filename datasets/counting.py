@@ -33,13 +33,13 @@ def counts_of(dataset: Dataset, tokenizer: ModelTokenizer | None) -> Counts | No
     """Return how long the rows are: exactly where a tokeniser is given and the data is small.
 
     None for data that is not ready, or is from before lengths were kept and large.
-    Raises: TemplateError when the model's chat template does not take a conversation.
+    Raises: TemplateError when the model has no chat template that takes a conversation.
     """
     estimated = row_lengths(dataset)
     if estimated is None or not dataset.rows:
         return None
     size = dataset.normalised_size_bytes
-    if tokenizer is not None and _can_count(dataset, tokenizer) and size <= EXACT_UP_TO_BYTES:
+    if tokenizer is not None and size <= EXACT_UP_TO_BYTES:
         return _kept_or_counted(dataset, tokenizer.key, tokenizer.sizes, estimated)
     if size <= ESTIMATED_UP_TO_BYTES:
         return _kept_or_counted(dataset, _ESTIMATED, _estimated_sizes, estimated)
@@ -53,10 +53,6 @@ def needs_template(dataset: Dataset) -> bool:
     if dataset.format != Dataset.Format.PREFERENCE:
         return False
     return any(not isinstance(row["prompt"], str) for row in islice(_rows(dataset), 1))
-
-
-def _can_count(dataset: Dataset, tokenizer: ModelTokenizer) -> bool:
-    return bool(tokenizer.template) or not needs_template(dataset)
 
 
 def _kept_or_counted(

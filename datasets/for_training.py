@@ -19,11 +19,15 @@ _HASHED_ROWS = 2_000_000
 
 @dataclass(frozen=True)
 class Training:
-    """How data is to be trained on. ``tokenizer`` is None where the model's is not at hand."""
+    """How data is to be trained on. ``tokenizer`` is None where the model's is not at hand.
+
+    ``answers_only``: nothing is learnt of what comes before an answer.
+    """
 
     method: str
     max_length: int
     tokenizer: ModelTokenizer | None = None
+    answers_only: bool = True
     evaluation: Dataset | None = None
 
 
@@ -106,7 +110,9 @@ def _check_lengths(
     limit, lengths = training.max_length, counts.lengths
     guess = "" if counts.is_exact else ", by our estimate"
     before = counts.before_answers
-    empty = before.rows_beyond(limit - 1) if before is not None else 0
+    empty = 0
+    if before is not None and training.answers_only:
+        empty = before.rows_beyond(limit - 1)
     if empty:
         everything = empty >= dataset.rows
         findings.add(

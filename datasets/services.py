@@ -68,6 +68,7 @@ def create_dataset(
             size_bytes=stored.size_bytes,
             storage_path=stored.path,
             mapping=dict(mapping) if mapping is not None else None,
+            next_check_at=checking.in_hand_until(),
         )
         checking.check(dataset)
         audit.record("dataset.created", actor=user, obj=dataset, sha256=stored.sha256)
@@ -83,7 +84,12 @@ def read_again(dataset: Dataset, *, mapping: Mapping[str, Any]) -> Dataset:
     forms.form_of_mapping(mapping)
     wrong = Dataset.objects.active().filter(pk=dataset.pk, status=Dataset.Status.INVALID)
     if not wrong.update(
-        status=Dataset.Status.CHECKING, mapping=dict(mapping), findings=[], finding_totals={}
+        status=Dataset.Status.CHECKING,
+        mapping=dict(mapping),
+        findings=[],
+        finding_totals={},
+        next_check_at=checking.in_hand_until(),
+        check_attempts=0,
     ):
         raise ConflictError(
             f"The dataset {dataset.name} cannot be read in another way.",

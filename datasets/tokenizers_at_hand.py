@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,8 +61,10 @@ class ModelTokenizer:
             extensions=[_Generation, "jinja2.ext.loopcontrols"],
             autoescape=False,  # it makes what a model reads, not a page
         )
+        # What transformers gives templates besides (utils/chat_template_utils.py of 5.23).
         environment.globals["raise_exception"] = _refuse
-        environment.filters["tojson"] = json.dumps
+        environment.globals["strftime_now"] = _strftime_now
+        environment.filters["tojson"] = partial(json.dumps, ensure_ascii=False)
         return environment.from_string(self.template)
 
     def sizes(self, rows: Iterable[Mapping[str, Any]]) -> list[RowSize]:
@@ -81,8 +84,9 @@ class ModelTokenizer:
         if "messages" in row:
             messages = row["messages"]
             first = next(at for at, one in enumerate(messages) if one["role"] == "assistant")
-            whole, begin = self._render(messages), self._render(messages[:first], asks=True)
-            return [whole, begin] * 2
+            # Templates may refuse what has no message at all.
+            begin = self._render(messages[:first], asks=True) if first else ""
+            return [self._render(messages), begin] * 2
         if "text" in row:
             return [row["text"], ""] * 2
         answers = (row["completion"],) * 2 if "completion" in row else _answers(row)
@@ -135,6 +139,10 @@ def _word(token: object) -> str:
 
 def _refuse(message: str) -> NoReturn:
     raise TemplateError(message)
+
+
+def _strftime_now(form: str) -> str:
+    return datetime.now().strftime(form)  # noqa: DTZ005  # as the trainer's, on its machine's clock
 
 
 class _Generation(Extension):

@@ -201,7 +201,7 @@ def fit_of(draft: Draft) -> Fit | None:
         dataset,
         method=dataset.methods[0],
         base_model=str(draft.values.get("base_model", "")),
-        max_length=int(settings_of(draft)["max_length"]),
+        settings=settings_of(draft),
         evaluation=evaluation,
     )
 

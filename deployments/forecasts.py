@@ -95,6 +95,8 @@ class _Basis:
     lengths: RowLengths
     data_bytes: int
     past: Callable[[str], PastTimes]
+    # What it is measured with, where that is a file of its own.
+    evaluation: RowLengths | None = None
 
     @cached_property
     def need(self) -> MemoryNeed | None:
@@ -114,7 +116,11 @@ class _Basis:
         if self.shape is None:
             return None
         return workload.work_of(
-            self.recipe, self.lengths, self.shape, context_tokens=self.context_tokens
+            self.recipe,
+            self.lengths,
+            self.shape,
+            context_tokens=self.context_tokens,
+            evaluation=self.evaluation,
         )
 
     @cached_property
@@ -171,9 +177,18 @@ def for_offers(
         lengths=row_lengths(dataset),
         data_bytes=dataset.normalised_size_bytes,
         past=past,
+        evaluation=_evaluation_lengths(user, recipe["eval"]),
     )
     found = sorted((_forecast(basis, offer) for offer in offers), key=_by_total)
     return tuple(_with_remedies(basis, forecast, found) for forecast in found)
+
+
+def _evaluation_lengths(user: User, evaluation: Mapping[str, Any]) -> RowLengths | None:
+    dataset_id = evaluation.get("dataset_id")
+    if not dataset_id:
+        return None
+    dataset = Dataset.objects.active().filter(user=user, pk=dataset_id).first()
+    return row_lengths(dataset) if dataset is not None else None
 
 
 def row_lengths(dataset: Dataset) -> RowLengths:

@@ -86,7 +86,7 @@ def from_checkpoint(
     before = whole_recipe(job)
     resuming.check_changes(before, training.recipe)
     _check_data(job, training)
-    steps = resuming.total_steps(before, training.recipe, told=_steps_told(checkpoint))
+    steps = resuming.total_steps(before, training.recipe, told=steps_told(checkpoint))
     _check_left(checkpoint, steps, training.recipe)
     training = replace(training, checkpoint=checkpoint, steps=steps)
     if not resuming.is_same(before, training.recipe):
@@ -164,7 +164,8 @@ def _uuid(text: str) -> UUID:
         return UUID(int=0)
 
 
-def _steps_told(checkpoint: Checkpoint) -> int | None:
+def steps_told(checkpoint: Checkpoint) -> int | None:
+    """Return how many steps the machine of a checkpoint said that its run has."""
     run = RunState.objects.filter(machine=checkpoint.machine_id).first()
     return run.total_steps if run else None
 

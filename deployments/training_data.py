@@ -27,17 +27,23 @@ def fit(
     *,
     method: str,
     base_model: str,
-    max_length: int,
+    settings: Mapping[str, Any],
     evaluation: Dataset | None = None,
 ) -> Fit:
-    """Return how ready data fits a method, a model, a length and its evaluation data."""
+    """Return how ready data fits a method, a model, hyperparameters and its evaluation data."""
     wanted = Wanted(
         method=method,
-        max_length=max_length,
+        max_length=int(settings["max_length"]),
         tokenizer=tokenizer_of(base_model),
+        answers_only=answers_only(settings, is_chat=dataset.format == Dataset.Format.CHAT),
         evaluation=evaluation,
     )
     return fit_of(dataset, wanted)
+
+
+def answers_only(settings: Mapping[str, Any], *, is_chat: bool) -> bool:
+    """Say whether the loss is of answers alone; where a method has no such setting, it is."""
+    return bool(settings.get("assistant_only_loss" if is_chat else "completion_only_loss", True))
 
 
 def check(user: User, dataset: Dataset, recipe: Mapping[str, Any]) -> None:
@@ -53,7 +59,7 @@ def check(user: User, dataset: Dataset, recipe: Mapping[str, Any]) -> None:
         dataset,
         method=str(recipe["method"]),
         base_model=str(recipe["base_model"]),
-        max_length=int(recipe["hyperparameters"]["max_length"]),
+        settings=recipe["hyperparameters"],
         evaluation=evaluation,
     ).errors
     if errors:

@@ -81,14 +81,18 @@ def work_of(
     shape: ModelShape,
     *,
     context_tokens: int | None = None,
+    evaluation: RowLengths | None = None,
 ) -> Work:
-    """Return what the recipe calculates: its steps, and the evaluations between them."""
+    """Return what the recipe calculates: its steps, and the evaluations between them.
+
+    ``evaluation``: the rows of a file of its own that it is measured with.
+    """
     settings = recipe["hyperparameters"]
-    row_tokens = lengths.mean_within(max_length(recipe, context_tokens=context_tokens))
+    limit = max_length(recipe, context_tokens=context_tokens)
+    row_tokens = lengths.mean_within(limit)
     apart = held_back(lengths.rows, share=share_held_out(recipe["eval"]))
     trained, a_row = lengths.rows - apart, row_tokens
     if settings.get("packing"):
-        limit = max_length(recipe, context_tokens=context_tokens)
         trained = max(1, math.ceil(trained * row_tokens / limit))
         a_row = min(float(limit), (lengths.rows - apart) * row_tokens)
     steps = total_steps(trained, settings)
@@ -97,11 +101,14 @@ def work_of(
     if settings["max_steps"] is None:
         # The last batch of an epoch may be short.
         rows = min(rows, math.ceil(trained * settings["num_train_epochs"]))
+    measured = apart * row_tokens
+    if evaluation is not None:
+        measured = evaluation.rows * evaluation.mean_within(limit)
     return Work(
         method=str(recipe["method"]),
         parameters=shape.parameters,
         tokens=rows * a_row,
-        evaluation_tokens=apart * row_tokens * _evaluations(steps, recipe) if apart else 0,
+        evaluation_tokens=measured * _evaluations(steps, recipe) if measured else 0,
         steps=steps,
         micro_batch=int(settings["per_device_train_batch_size"]),
         row_tokens=a_row,

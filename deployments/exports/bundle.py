@@ -20,10 +20,11 @@ from django.template.loader import render_to_string
 from django.utils.text import slugify
 
 from datasets.services import normalised_file
-from deployments import earlier_adapters, overview
+from deployments import earlier_adapters, forecasts, overview
 from deployments.exports.facts import base_revision
 from deployments.job_parts import EVAL_FILE, JobParts, evaluation_of, parts_of
-from deployments.models import Artifact, Deployment, LogLine, Metric
+from deployments.models import Artifact, Deployment, LogLine, Machine, Metric
+from deployments.models.deployments import LaunchState
 from deployments.training.job_file import PAYLOAD_FILES, build_job
 from deployments.workload import rows_held_out
 
@@ -72,13 +73,23 @@ def files_of(deployment: Deployment, *, with_data: bool, now: datetime) -> list[
     evaluation = evaluation_of(deployment.job)
     if evaluation is not None:
         data.append(BundleFile(EVAL_FILE, normalised_file(evaluation)))
+    machine = _last_machine(deployment)
+    gpu_count, sharding = 1, ""
+    if machine is not None:
+        gpu_count = machine.gpu_count
+        sharding = forecasts.sharding_of(
+            parts["recipe"],
+            deployment.job.dataset,
+            gpu_count=gpu_count,
+            vram_gib=machine.vram_gib,
+        )
     run = overview.deployment_overview(deployment, now=now)
     environment = (run.run.environment if run.run else None) or {}
     return [
         BundleFile("README.md", _readme(deployment, parts, with_data=with_data)),
         BundleFile("run.sh", REPEAT / "run.sh", 0o755),
         BundleFile("repeat.py", REPEAT / "repeat.py"),
-        BundleFile("job.json", _json(_job(parts, gpu_count=_gpu_count(run)))),
+        BundleFile("job.json", _json(_job(parts, gpu_count=gpu_count, sharding=sharding))),
         *(BundleFile(f"payload/{name}", path, mode) for name, path, mode in PAYLOAD_FILES),
         *(
             BundleFile(f"start_adapter/{path.name}", path)
@@ -146,7 +157,7 @@ def _chunks(content: Content, size: int) -> Iterator[bytes]:
             yield chunk
 
 
-def _job(parts: JobParts, *, gpu_count: int) -> dict[str, object]:
+def _job(parts: JobParts, *, gpu_count: int, sharding: str) -> dict[str, object]:
     """Return job.json for a machine that nobody watches and that may have other cards."""
     return build_job(
         run_id="repeat",
@@ -158,12 +169,14 @@ def _job(parts: JobParts, *, gpu_count: int) -> dict[str, object]:
         allow_cpu=True,
         # As many as then, since the batch is shared among them.
         expected={"gpu_count": gpu_count},
+        sharding=sharding,
     )
 
 
-def _gpu_count(run: overview.DeploymentOverview) -> int:
-    started = [machine for machine in run.machines if machine.launched_at is not None]
-    return max(1, started[-1].gpu_count) if started else 1
+def _last_machine(deployment: Deployment) -> Machine | None:
+    """Return the machine that trained last."""
+    started = deployment.machines.filter(launch_state=LaunchState.LAUNCHED)
+    return started.order_by("attempt", "node").last()
 
 
 def _readme(deployment: Deployment, parts: JobParts, *, with_data: bool) -> bytes:

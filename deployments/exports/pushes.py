@@ -17,7 +17,13 @@ from django.db import Error, close_old_connections, transaction
 from django.db.models import F, QuerySet
 
 from core import audit
-from core.errors import ConflictError, InvalidInputError, NotFoundError, SlipwayError
+from core.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    ServerFaultError,
+    SlipwayError,
+)
 from core.files import sha256_of
 from core.time import database_now
 from deployments import base_models
@@ -98,6 +104,10 @@ def carry_out(push_id: str) -> None:
     """Upload; whatever happens stands in the row afterwards."""
     push = _take(push_id)
     if push is None:
+        return
+    if push.tries > TRIES:
+        # Whoever uploaded died each time, and could not say so.
+        _note_failure(push, _broke_off())
         return
     with _beating(push):
         try:
@@ -206,6 +216,14 @@ def files_of(artifact: Artifact) -> list[HubFile]:
         return found
     text = card(card_facts(artifact, now=database_now()), what=artifact.kind)
     return [*found, HubFile(FILE_NAME, text.encode())]
+
+
+def _broke_off() -> ServerFaultError:
+    return ServerFaultError(
+        f"The upload broke off {TRIES} times before it was whole.",
+        remedy="Push again: what is there already is not sent anew. If it lasts, whoever runs this "
+        "server finds in its log why.",
+    )
 
 
 def _note_failure(push: HubPush, error: SlipwayError) -> None:

@@ -238,3 +238,29 @@ def test_the_file_that_is_checked_is_the_one_that_was_uploaded() -> None:
     dataset = services.create_dataset(make_user(), file=io.BytesIO(content), name="Large")
 
     assert storage.path_of(dataset.storage_path).read_bytes() == content
+
+
+def test_a_small_upload_whose_check_died_is_a_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D6: the process that checked it at once is no more."""
+    with monkeypatch.context() as patched:
+        patched.setattr(checking, "check", lambda dataset: None)
+        dataset = uploaded()
+    assert claimed() == []
+
+    assert dataset.next_check_at is not None
+    claim_runs_out(dataset)
+
+    assert claimed() == [str(dataset.pk)]
+
+
+def test_a_second_reading_that_died_is_a_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "CHECKED_AT_ONCE_BYTES", 10_000)
+    dataset = uploaded(content=TestReadingAgain.ROWS)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checking, "check", lambda dataset: None)
+        services.read_again(dataset, mapping={"prompt": "question", "completion": "answer"})
+
+    assert dataset.next_check_at is not None
+    claim_runs_out(dataset)
+    assert claimed() == [str(dataset.pk)]

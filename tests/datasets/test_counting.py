@@ -111,3 +111,27 @@ def test_t22_a_template_reaches_nothing_but_its_values(tmp_path: Path) -> None:
 
     with pytest.raises(Exception, match="unsafe"):
         tokenizer.sizes([{"messages": [USER, GOOD]}])
+
+
+# As Qwen's: it reads the first message before it asks whether there is one.
+READS_THE_FIRST = "{{ messages[0]['role'] }} {% for m in messages %}{{ m.content }} {% endfor %}"
+
+
+def test_a_conversation_may_begin_with_the_answer(tmp_path: Path) -> None:
+    tokenizer = model_in(tmp_path, template=READS_THE_FIRST)
+
+    (size,) = tokenizer.sizes([{"messages": [GOOD, USER, GOOD]}])
+
+    assert size.before_answer == 0
+    assert size.total > 0
+
+
+def test_a_template_may_ask_for_the_day_and_write_json(tmp_path: Path) -> None:
+    """As transformers lets it (utils/chat_template_utils.py of 5.23)."""
+    template = (
+        "{{ strftime_now('%Y') }} {% if 'é' in ('é' | tojson) %}one{% else %}one two{% endif %}"
+    )
+
+    (size,) = model_in(tmp_path, template=template).sizes([{"messages": [USER, GOOD]}])
+
+    assert size.total == 2

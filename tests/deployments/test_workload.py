@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,19 @@ def test_held_back_rows_are_read_before_during_and_after_training() -> None:
 
     assert found.tokens == 90 * 300
     assert found.evaluation_tokens == 7 * 10 * 300
+
+
+def test_a_file_of_its_own_to_measure_with_is_read_as_often() -> None:
+    # 100 rows: 25 batches, 7 steps, 8 passes over 40 rows, each cut at the max length.
+    found = workload.work_of(
+        recipe({"dataset_id": str(uuid.UUID(int=7))}, max_length=256),
+        RowLengths(100, 200.0),
+        SHAPE,
+        evaluation=RowLengths(40, 300.0),
+    )
+
+    assert found.tokens == 100 * 200
+    assert found.evaluation_tokens == 8 * 40 * 256
 
 
 def measured(*tokens: int) -> RowLengths:

@@ -149,6 +149,18 @@ def test_after_five_tries_it_is_given_up(artifact: Artifact, hub: Hub) -> None:
     assert (push.state, push.next_try_at) == (STATE.FAILED, None)
 
 
+def test_an_upload_that_dies_each_time_is_given_up(artifact: Artifact, hub: Hub) -> None:
+    push = asked(artifact)
+    # Five have taken it, and none lived to say how it went.
+    HubPush.objects.filter(pk=push.pk).update(tries=5, state=STATE.UPLOADING)
+
+    push = carried_out(push)
+
+    assert (push.state, push.next_try_at) == (STATE.FAILED, None)
+    assert push.error is not None
+    assert "broke off 5 times" in push.error["message"]
+
+
 def test_a_token_that_the_hub_does_not_take_is_told_and_kept_out_of_everything(
     artifact: Artifact, hub: Hub, caplog: pytest.LogCaptureFixture
 ) -> None:

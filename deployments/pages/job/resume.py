@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from core.errors import SlipwayError
 from deployments import catalogue, checkpoints, forecasts, going_on, resuming, services
 from deployments.forecasts import OfferForecast
-from deployments.models import Checkpoint, RunState, TrainingJob
+from deployments.models import Checkpoint, TrainingJob
 from deployments.pages import job_page
 from deployments.pages.answers import member, page
 from deployments.pages.job import resume_form
@@ -31,15 +31,26 @@ LIVES = "E_RUN_LIVES"
 
 @dataclass(frozen=True)
 class Left:
-    """What a checkpoint leaves to be trained; ``total`` is None where nobody can say."""
+    """What a checkpoint leaves to be trained; ``told``: the steps its machine said it has."""
 
     checkpoint: Checkpoint
-    total: int | None
+    recipe: dict[str, Any]
+    told: int | None
+
+    @property
+    def total(self) -> int | None:
+        """How many steps the recipe as it was has; None where nobody can say."""
+        return resuming.total_steps(self.recipe, self.recipe, told=self.told)
 
     @property
     def steps(self) -> int | None:
         """How many steps are left by the recipe as it was; 0 once it is at its end."""
-        return None if self.total is None else max(0, self.total - self.checkpoint.step)
+        return self.steps_of(self.recipe)
+
+    def steps_of(self, recipe: dict[str, Any]) -> int | None:
+        """How many steps are left by another recipe; None where nobody can say."""
+        total = resuming.total_steps(self.recipe, recipe, told=self.told)
+        return None if total is None else max(0, total - self.checkpoint.step)
 
 
 @page
@@ -59,12 +70,12 @@ def resume(request: HttpRequest, job_id: UUID) -> HttpResponse:
         going_on.find_checkpoint(user, str(job_id))
     left = _left(home, request.POST.get("checkpoint") or request.GET.get("checkpoint", ""))
     recipe = going_on.whole_recipe(shown.job)
-    found, error = _offers(shown.job, recipe, left)
+    proposed = going_on.longer(recipe) if left.steps == 0 else recipe
+    found, error = _offers(shown.job, proposed, left)
     parts: dict[str, Any] = {"recipe": recipe, "checkpoints": home, "found": found}
     if request.method == "POST":
         form = ResumeForm(request.POST, **parts)
         return _posted(request, shown, form, left, error)
-    proposed = going_on.longer(recipe) if left.steps == 0 else recipe
     values = resume_form.first_values(shown.deployment, left.checkpoint, proposed, found)
     return _show(request, shown, ResumeForm(initial=values, **parts), left, error)
 
@@ -87,9 +98,7 @@ def _left(home: Sequence[Checkpoint], named: str) -> Left:
     found = next((each for each in home if not named or str(each.pk) == named), None)
     if found is None:
         raise Http404("There is no such checkpoint at home.")
-    run = RunState.objects.filter(machine=found.machine_id).first()
-    recipe = going_on.whole_recipe(found.job)
-    return Left(found, resuming.total_steps(recipe, recipe, told=run.total_steps if run else None))
+    return Left(found, going_on.whole_recipe(found.job), going_on.steps_told(found))
 
 
 def _offers(
@@ -100,8 +109,8 @@ def _offers(
         known = catalogue.recent_offers(job.user)
     except SlipwayError as error:
         return (), error
-    if left.steps:
-        settings = {**recipe["hyperparameters"], "max_steps": left.steps}
+    if steps := left.steps_of(recipe):
+        settings = {**recipe["hyperparameters"], "max_steps": steps}
         recipe = {**recipe, "hyperparameters": settings}
     found = forecasts.for_offers(job.user, recipe=recipe, dataset=job.dataset, offers=known.offers)
     return found, None

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from deployments import base_models, cards, drafts
-from deployments.forecasts import OfferForecast
+from deployments.forecasts import OfferForecast, sharding_of
 from deployments.job_parts import data_of
 from deployments.models import Draft
 from deployments.training.job_file import PAYLOAD_FILES, build_job
@@ -69,6 +69,7 @@ def job_of(draft: Draft, forecast: OfferForecast | None) -> dict[str, object]:
     recipe = drafts.recipe(draft)
     dataset = draft.dataset
     expected: dict[str, Any] = {}
+    sharding = ""
     if forecast is not None:
         offer = forecast.offer
         expected = {
@@ -77,6 +78,10 @@ def job_of(draft: Draft, forecast: OfferForecast | None) -> dict[str, object]:
             "architecture": offer.architecture,
             "peak_tflops": cards.peak_tflops_of(offer.instance_type),
         }
+        if dataset is not None:
+            sharding = sharding_of(
+                recipe, dataset, gpu_count=offer.gpu_count, vram_gib=offer.vram_gib
+            )
     return build_job(
         run_id=AT_LAUNCH,
         issued_at=0.0,
@@ -91,6 +96,7 @@ def job_of(draft: Draft, forecast: OfferForecast | None) -> dict[str, object]:
         allow_cpu=settings.ALLOW_CPU_MACHINES,
         torch_index_url=_without_password(settings.TORCH_INDEX_URL),
         expected=expected,
+        sharding=sharding,
     )
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from datasets.models import Dataset
-from deployments import base_models, drafts, model_catalogue, recipes, workload
+from deployments import base_models, drafts, model_catalogue, recipes, training_data, workload
 from deployments.estimate import Range
 from deployments.forecasts import OfferForecast
 from deployments.models import Draft
@@ -154,7 +154,7 @@ def _method(draft: Draft) -> Line:
             "Method", title, f"Preferences weigh {plain(settings['beta'])} (beta)", "method"
         )
     chat = draft.dataset is not None and draft.dataset.format == Dataset.Format.CHAT
-    only = settings["assistant_only_loss" if chat else "completion_only_loss"]
+    only = training_data.answers_only(settings, is_chat=chat)
     details = "Loss on the answers only" if only else "Loss on every word, questions too"
     return Line("Method", title, details, "method")
 

@@ -6,8 +6,8 @@ Counted as the dataset's tokens are: by bytes, before a tokeniser has seen the r
 from dataclasses import dataclass
 
 from datasets import formats, services
-from datasets.sizes import BYTES_A_TOKEN, TOKENS_A_MESSAGE
-from deployments import drafts
+from datasets.sizes import BYTES_A_TOKEN, TOKENS_A_MESSAGE, estimated_tokens
+from deployments import drafts, training_data
 from deployments.models import Draft
 
 ROWS = 3
@@ -46,9 +46,8 @@ def of(draft: Draft, *, asked: str) -> Preview | None:
     number = int(asked) if asked in {str(n) for n in range(1, len(rows) + 1)} else 1
     settings = drafts.settings_of(draft)
     texts = formats.texts_of(rows[number - 1])
-    by_messages = "messages" in rows[number - 1]
-    only = settings.get("assistant_only_loss" if by_messages else "completion_only_loss", True)
-    all_learnt = not only
+    is_chat = "messages" in rows[number - 1]
+    all_learnt = not training_data.answers_only(settings, is_chat=is_chat)
     pieces, learnt, left = [], 0, int(settings["max_length"])
     total = cut = 0
     left_after_prompt = left
@@ -59,7 +58,7 @@ def of(draft: Draft, *, asked: str) -> Preview | None:
             left = left_after_prompt
         earlier = who
         is_learnt = all_learnt or who in formats.LEARNT
-        tokens = len(text.encode()) // BYTES_A_TOKEN + TOKENS_A_MESSAGE
+        tokens = estimated_tokens(text)
         kept, rest = _cut(text, left - TOKENS_A_MESSAGE)
         pieces += _pieces(who, kept, is_learnt=is_learnt, is_cut=False)
         pieces += _pieces(who, rest, is_learnt=False, is_cut=True)

@@ -158,5 +158,8 @@ def _parts(row: Row) -> Tuple[Any, List[Any]]:
 def _length(tokenizer: Any, part: Any) -> int:
     if isinstance(part, str):
         return len(tokenizer(part)["input_ids"])
+    if not part:
+        # A conversation that begins with the answer.
+        return 0
     asks = part[-1]["role"] != "assistant"
     return len(tokenizer.apply_chat_template(part, add_generation_prompt=asks)["input_ids"])

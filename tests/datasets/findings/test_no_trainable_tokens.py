@@ -44,3 +44,13 @@ def test_one_token_is_enough(tmp_path: Path) -> None:
     fit = fit_of(dataset, Training("sft", max_length=32, tokenizer=model_in(tmp_path)))
 
     assert "no_trainable_tokens" not in fit.findings.totals
+
+
+def test_where_every_token_is_learnt_no_row_is_empty(tmp_path: Path) -> None:
+    dataset = make_dataset(content=json_lines([asked(40, number) for number in range(12)]))
+    training = Training("sft", max_length=32, tokenizer=model_in(tmp_path), answers_only=False)
+
+    fit = fit_of(dataset, training)
+
+    assert fit.errors == []
+    assert set(fit.findings.totals) == {"over_max_length"}

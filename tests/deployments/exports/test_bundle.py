@@ -13,7 +13,7 @@ import pytest
 
 import train_checks
 from datasets.services import normalised_file
-from deployments import earlier_adapters
+from deployments import earlier_adapters, forecasts
 from deployments.exports.bundle import bundle, split
 from deployments.job_parts import parts_of
 from deployments.models import Deployment
@@ -97,6 +97,25 @@ def test_data_of_its_own_to_measure_with_goes_along() -> None:
     assert files["data/eval.jsonl"] == normalised_file(evaluation).read_bytes()
     assert json.loads(files["split.json"]) == {"eval_file": "data/eval.jsonl"}
     assert json.loads(files["job.json"])["dataset"]["eval_file"] == "data/eval.jsonl"
+
+
+def test_a_model_that_was_spread_over_its_cards_is_spread_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+
+    def sharding_of(recipe: object, dataset: object, **machine: object) -> str:
+        asked.append(machine)
+        return "fsdp2"
+
+    monkeypatch.setattr(forecasts, "sharding_of", sharding_of)
+    deployment = finished()
+    deployment.machines.update(gpu_count=8, vram_gib=40)
+
+    job = json.loads(files_in(packed(deployment))["job.json"])
+
+    assert asked == [{"gpu_count": 8, "vram_gib": 40}]
+    assert (job["sharding"], job["expected"]) == ("fsdp2", {"gpu_count": 8})
 
 
 def test_it_has_the_same_bytes_each_time() -> None:

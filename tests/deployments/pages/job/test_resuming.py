@@ -10,7 +10,7 @@ import responses
 from django.contrib.auth.models import User
 from django.test import Client
 
-from deployments import checkpoints
+from deployments import checkpoints, forecasts
 from deployments.models import Checkpoint, Deployment, Draft, TrainingJob
 from deployments.models.deployments import Status
 from tests import builders
@@ -189,6 +189,28 @@ def test_a_run_at_its_end_is_proposed_one_epoch_more(user: User, reader: Client)
     field = re.search(r'<input[^>]*name="num_train_epochs"[^>]*>', page)
     assert field is not None
     assert 'value="4.0"' in field[0]
+
+
+def test_at_its_end_the_epoch_more_is_forecast_not_the_whole_run(
+    user: User, reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes_asked: list[dict[str, Any]] = []
+    real = forecasts.for_offers
+
+    def for_offers(user: User, *, recipe: dict[str, Any], **others: Any) -> Any:
+        recipes_asked.append(recipe["hyperparameters"])
+        return real(user, recipe=recipe, **others)
+
+    monkeypatch.setattr(forecasts, "for_offers", for_offers)
+    run = scenes.ended(user)
+    machine = run.machines.get()
+    run.job.checkpoints.all().delete()
+    builders.make_checkpoint_at_home(machine, step=machine.run.total_steps)
+
+    shown(reader, run, "resume/")
+
+    # 285 steps in 3 epochs.
+    assert [asked["max_steps"] for asked in recipes_asked] == [95]
 
 
 def test_a_run_that_lives_cannot_be_resumed(user: User, reader: Client) -> None:
