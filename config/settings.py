@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -72,8 +73,10 @@ RUNPOD_HOST_KEY = environment.choice(
 RUNPOD_IMAGE = environment.text("RUNPOD_IMAGE")
 RUNPOD_DISK_GB = int(environment.number("RUNPOD_DISK_GB", default=0))
 LAMBDA_SSH_KEY_PATH = environment.text("LAMBDA_SSH_KEY_PATH")
-# Whether a user's own machine may be at a loopback address, which is this server itself.
-SSH_ALLOW_LOOPBACK = environment.flag("SSH_ALLOW_LOOPBACK", default=DEBUG)
+# Where a user's own machine may be besides public addresses (T22); on this server while we develop.
+SSH_NETWORKS = environment.networks("SSH_NETWORKS") or (
+    (ip_network("127.0.0.0/8"), ip_network("::1/128")) if DEBUG else ()
+)
 DEFAULT_BUDGET_USD = environment.text("DEFAULT_BUDGET_USD")
 # From so much spent on, a run is cancelled only by typing its name.
 CONFIRM_NAME_FROM_USD = Decimal(str(environment.number("CONFIRM_NAME_FROM_USD", default=20)))

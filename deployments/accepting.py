@@ -155,11 +155,10 @@ def _keys(user: User, platform: str, request: DeployRequest) -> list[VaultEntry]
     for number, cloud in enumerate(named):
         if cloud in (AUTO, *mine):
             continue
-        try:
-            raise _no_own_machine() if cloud == OWN else _no_key(clouds.capabilities(cloud).label)
-        except InvalidInputError as error:
-            error.param = f"fallbacks.{number - 1}.platform" if number else error.param
-            raise
+        error = _no_own_machine() if cloud == OWN else _no_key(clouds.capabilities(cloud).label)
+        if number:
+            error.param = f"fallbacks.{number - 1}.platform"
+        raise error
     return [key for key in keys if AUTO in named or key.provider in named]
 
 

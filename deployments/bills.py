@@ -22,7 +22,7 @@ from deployments.timing import Timing
 
 logger = logging.getLogger(__name__)
 
-# Bills of the clouds are late and may grow for a day; after a week nobody is asked any more.
+# Bills of the clouds are late; after a week nobody is asked any more.
 ASK_FOR = timedelta(days=7)
 # Bills are rounded, and begin and end some seconds beside ours.
 TOLERATED_USD = Decimal("0.02")

@@ -49,7 +49,7 @@ def endpoint(platform: str) -> Endpoint:
         launch_timeout_seconds=settings.TIMING.launch_timeout_seconds,
         image=getattr(settings, f"{prefix}_IMAGE", "") or vendor.image,
         disk_gb=getattr(settings, f"{prefix}_DISK_GB", 0) or vendor.disk_gb,
-        allows_loopback=getattr(settings, f"{prefix}_ALLOW_LOOPBACK", False),
+        networks=getattr(settings, f"{prefix}_NETWORKS", ()),
     )
 
 

@@ -103,7 +103,7 @@ def prepare(secret: str) -> Prepared:
 
 def _shown(host: Host) -> Shown:
     try:
-        address = address_of(host, allows_loopback=clouds.endpoint(OWN).allows_loopback)
+        address = address_of(host, networks=clouds.endpoint(OWN).networks)
         return Shown(shown_host_key(address, host.port))
     except (ProviderError, RemoteError) as error:
         remedy = error.remedy

@@ -81,7 +81,12 @@ def close(stray: Stray, *, now: datetime) -> None:
 def _bills_from(
     machine: Machine | None, instance_id: str, name: str, *, now: datetime
 ) -> datetime | None:
-    """Return the first moment that no row of a machine counts; None while one counts it."""
+    """Return the first moment that no row of a machine counts; None while one counts it.
+
+    A machine of the user's own was off while it was away, and is nobody's bill.
+    """
+    if machine is not None and clouds.capabilities(machine.platform).is_own:
+        return None
     if machine is None:
         named = OUR_NAME.fullmatch(name)
         asked_at = datetime.fromtimestamp(int(named["epoch"]), UTC) if named else now

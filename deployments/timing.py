@@ -27,8 +27,9 @@ class Timing:
     ssh_refused_login_limit_seconds: float = 180.0
     # T7: how long the log of a machine that answers may stay without its host keys.
     host_key_told_seconds: float = 120.0
-    # How long after a machine's end the cloud is asked what it billed, and asked again.
-    bill_delay_seconds: float = 1800.0
+    # How long after a machine's end the cloud is asked what it billed, and asked again: bills may
+    # grow for a day, and the first answer stands.
+    bill_delay_seconds: float = 86400.0
     # R2.
     capacity_retry_seconds: float = 60.0
     # I5: how long a cloud may fail to tell its offers once the user's wait is over.

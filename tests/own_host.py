@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,8 @@ from deployments.providers.ssh_host_sealed import Host
 from deployments.remote import KeyPair, fingerprint_of, generate_key_pair
 
 ADDRESS = "127.0.0.1"
+# For SSH_NETWORKS: it is on this machine.
+LOOPBACK = (ip_network("127.0.0.0/8"),)
 START_SECONDS = 60.0
 # What nvidia-smi says of the card; the stand-in file tells preflight that there is none.
 NVIDIA_SMI = """\

@@ -4,8 +4,10 @@ import logging
 
 from django.db.models import QuerySet
 
+from core.database import DATABASE_AWAY
 from deployments.exports.cards import add_card
-from deployments.lifecycle.lease import Lease
+from deployments.lifecycle.lease import Lease, LeaseLostError
+from deployments.lifecycle.merging import remove_unless_whole
 from deployments.models import Artifact, Deployment, Machine
 
 logger = logging.getLogger(__name__)
@@ -14,10 +16,13 @@ logger = logging.getLogger(__name__)
 def describe(lease: Lease, _machine: Machine | None) -> float:
     """Write the cards of what is home. A card that cannot be written holds up no end."""
     for artifact in without_card(lease.deployment):
+        remove_unless_whole(artifact.machine)
         try:
             add_card(artifact)
-        except OSError as error:
-            logger.warning("Artifact %s gets no model card: %s", artifact.pk, error)
+        except (LeaseLostError, *DATABASE_AWAY):
+            raise
+        except Exception:
+            logger.exception("Artifact %s gets no model card", artifact.pk)
             Artifact.objects.filter(pk=artifact.pk).update(card_due=False)
             lease.write(
                 event=lease.event(

@@ -1,22 +1,22 @@
 """What a deployment may rent now: the offers of its clouds, asked live, the best allowed first."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
-
-from django.core.cache import cache
+from uuid import UUID
 
 from core.errors import SlipwayError
 from core.time import database_now
 from deployments import clouds, quotes
 from deployments.lifecycle import refusals
-from deployments.models import Deployment
+from deployments.models import CloudSnapshot, Deployment
 from deployments.models.deployments import LaunchState
 from deployments.providers.base import Offer, ProviderError
 from deployments.quotes import Wish
 from secrets_vault.models import VaultEntry
 
 # For so long a cloud that did not answer is not waited for where another one may be rented at.
-SILENT_SECONDS = 60.0
+SILENT_FOR = timedelta(seconds=60)
 
 
 def key_for(deployment: Deployment, offer: Offer) -> VaultEntry:
@@ -31,18 +31,23 @@ def live_offers(deployment: Deployment) -> list[Offer]:
     Raises: ProviderError when none of them answers; one that may pass goes before one that stays.
     """
     closed = refusals.closed(deployment.machines.all())
+    silent = _silent()
     keys = [key for key in _keys(deployment) if _seller(key) not in closed]
+    keys.sort(key=lambda key: key.pk in silent)
     offers: list[Offer] = []
     failures: list[SlipwayError] = []
-    asked = [key for key in keys if not _is_silent(key)] or keys
-    for key in asked:
+    answered = False
+    for key in keys:
+        if answered and key.pk in silent:
+            continue
         try:
             offers += clouds.provider_for(key).offers()
+            answered = True
         # A key that does not open (F80) must not hide the other cloud either.
         except SlipwayError as error:
             note_silent(key)
             failures.append(error)
-    if failures and len(failures) == len(asked):
+    if failures and not answered:
         raise next((error for error in failures if _may_pass(error)), failures[0])
     return offers
 
@@ -53,7 +58,8 @@ def _may_pass(error: SlipwayError) -> bool:
 
 def note_silent(key: VaultEntry) -> None:
     """Remember that the cloud did not answer; it costs the time of a launch each time."""
-    cache.set(_name(key), database_now(), timeout=SILENT_SECONDS)
+    until = database_now() + SILENT_FOR
+    CloudSnapshot.objects.update_or_create(vault_entry=key, defaults={"passed_by_until": until})
 
 
 def allowed(deployment: Deployment, offers: Iterable[Offer]) -> list[Offer]:
@@ -103,10 +109,6 @@ def _seller(key: VaultEntry) -> refusals.Seller:
     return refusals.seller(key.provider, key.name)
 
 
-def _is_silent(key: VaultEntry) -> bool:
-    noted = cache.get(_name(key))
-    return noted is not None and 0 <= (database_now() - noted).total_seconds() < SILENT_SECONDS
-
-
-def _name(key: VaultEntry) -> str:
-    return f"silent-{key.pk.hex}"
+def _silent() -> frozenset[UUID]:
+    rows = CloudSnapshot.objects.filter(passed_by_until__gt=database_now())
+    return frozenset(rows.values_list("vault_entry", flat=True))

@@ -71,6 +71,12 @@ def _check_space(folder: Path, files: list[dict[str, object]]) -> None:
         )
 
 
+def remove_unless_whole(machine: Machine) -> None:
+    """Remove what came home of a merged model whose run ended before all of it had."""
+    if not Artifact.objects.filter(machine=machine, kind=MERGED).exists():
+        shutil.rmtree(artifact_folder(machine) / MERGED, ignore_errors=True)
+
+
 def _leave(lease: Lease, machine: Machine, why: str) -> None:
     shutil.rmtree(artifact_folder(machine) / MERGED, ignore_errors=True)
     lease.now = database_now()

@@ -30,6 +30,8 @@ class CloudSnapshot(models.Model):
     error = models.JSONField(null=True, blank=True)
     next_list_at = models.DateTimeField(null=True, blank=True, db_index=True)
     next_sweep_at = models.DateTimeField(null=True, blank=True)
+    # Until then a launch asks other clouds first: this one did not answer.
+    passed_by_until = models.DateTimeField(null=True, blank=True)
     version = models.PositiveBigIntegerField(default=0)
 
     class Meta:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from core.errors import ConflictError, InvalidInputError, ProviderError, SlipwayError
 from core.lookups import get_owned
-from deployments import clouds, own_hosts
+from deployments import own_hosts
 from deployments.own_hosts import Shown
 from deployments.pages.answers import member, page
 from deployments.pages.confirm import confirmed
@@ -37,7 +37,7 @@ class PlaceForm(PlainForm):
         label="Name", max_length=40, help_text="As you will find it among the machines: gpu-box"
     )
     address = forms.CharField(
-        label="Address", max_length=253, help_text="A host name or an IP address; private ones too"
+        label="Address", max_length=253, help_text="A host name or an IP address"
     )
     port = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
     user = forms.CharField(label="User", max_length=32, help_text="Who logs in there")
@@ -195,6 +195,5 @@ def _show(
         "fingerprint": fingerprint,
         "key_file": shown.file if shown else "/etc/ssh/ssh_host_ed25519_key.pub",
         "next": request.POST.get("next") or request.GET.get("next") or "",
-        "allows_loopback": clouds.endpoint(OWN).allows_loopback,
     }
     return render(request, "deployments/own_machine.html", context)

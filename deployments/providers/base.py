@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from typing import ClassVar, Literal, Protocol
 
 from core import errors
@@ -49,8 +50,8 @@ class Endpoint:
     launch_timeout_seconds: float = 30
     image: str = ""
     disk_gb: int = 0
-    # Whether a user's own machine may be this very server (T11).
-    allows_loopback: bool = False
+    # Networks that are not public in which a user's own machine may be (T22).
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 @dataclass(frozen=True)

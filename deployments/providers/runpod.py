@@ -174,9 +174,11 @@ class RunPod(Provider):
         return runpod_logs.fingerprints(events)
 
     def billed_usd(self, instance_id: str, *, since: datetime) -> Decimal | None:
+        # A bucket begins with its hour, and may be left out by a time within it.
+        begin = since.astimezone(UTC).replace(minute=0, second=0)
         query = {
             "podId": instance_id,
-            "startTime": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "startTime": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "bucketSize": "hour",
         }
         return shapes.billed_usd(self._get(f"/billing/pods?{urlencode(query)}"), instance_id)

@@ -156,10 +156,9 @@ def balance_usd(answer: Answer) -> Decimal | None:
 
 
 def _offers_of_card(card: dict[str, object], cloud: str, *, disk_gb: int) -> Iterator[Offer]:
-    """Yield an offer per number of cards, and of one card per data centre that has it.
+    """Yield an offer per number of cards and data centre that has such a card.
 
-    The stock was asked for one card, since no more than one is ever rented: of several only the
-    price is known.
+    The stock was asked for one card. Of several it is a hint, as stock always is: the launch tells.
     """
     side = cloud.lower()
     gpu_id, name = text(card.get("id")), text(card.get("name"))
@@ -168,8 +167,7 @@ def _offers_of_card(card: dict[str, object], cloud: str, *, disk_gb: int) -> Ite
         return
     most = count(_object(card.get("maxCount")).get(side)) or 1
     for gpu_count in (n for n in COUNTS if n <= most):
-        free = _free_in(card) if gpu_count == 1 else ()
-        for region, where in free or (("", ""),):
+        for region, where in _free_in(card) or (("", ""),):
             yield Offer(
                 platform=PLATFORM,
                 instance_type=Kind(gpu_id, gpu_count, cloud).name,
@@ -219,8 +217,9 @@ def _description(card: dict[str, object], name: str, gpu_count: int, cloud: str)
 def _kind(pod: dict[str, object]) -> Kind | None:
     gpu = _object(pod.get("gpu"))
     gpu_id = text(gpu.get("id"))
-    cloud = text(pod.get("cloud")) or SECURE
-    return Kind(gpu_id, count(gpu.get("count")), cloud) if gpu_id else None
+    gpu_count, cloud = count(gpu.get("count")), text(pod.get("cloud"))
+    # What is left out says nothing: a type made up of it would be another than was asked for (F21).
+    return Kind(gpu_id, gpu_count, cloud) if gpu_id and gpu_count and cloud else None
 
 
 def _region(pod: dict[str, object]) -> str:

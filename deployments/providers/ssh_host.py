@@ -10,11 +10,11 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any
 
-from core.outbound import UnansweredError, addresses_of
+from core.outbound import Rules, UnansweredError, addresses_of
 from deployments.providers import ssh_host_sealed
 from deployments.providers.base import (
     Capabilities,
@@ -50,6 +50,8 @@ from deployments.remote import (
     fingerprint_of,
     shown_host_key,
 )
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
 
 LABEL = "Own machine"
 REGION = "own"
@@ -189,7 +191,7 @@ class SshHost(Provider):
         """Log in; whatever keeps us out is an error of this host's, told by its name."""
         host = self._host
         target = SshTarget(
-            host=address_of(host, allows_loopback=self._endpoint.allows_loopback),
+            host=address_of(host, networks=self._endpoint.networks),
             port=host.port,
             user=host.user,
             private_key=host.private_key,
@@ -246,7 +248,7 @@ class SshHost(Provider):
             instance_id=name,
             name=name,
             status=InstanceStatus.ACTIVE,
-            ip=address_of(host, allows_loopback=self._endpoint.allows_loopback),
+            ip=address_of(host, networks=self._endpoint.networks),
             region=REGION,
             instance_type=host.name,
             description=host.where,
@@ -255,12 +257,12 @@ class SshHost(Provider):
         )
 
 
-def address_of(host: Host, *, allows_loopback: bool) -> str:
-    """Return the IP address to connect to; names are asked anew each time.
+def address_of(host: Host, *, networks: Networks) -> str:
+    """Return the IP address to connect to: a public one, or one of ``networks`` (T22).
 
-    Private addresses are what own machines have; this server's own are no business of a user's.
-    Raises: ProviderRefusedError for an address that leads to this server or to many machines;
-    ProviderUnavailableError for a name that leads nowhere now.
+    Names are asked anew each time.
+    Raises: ProviderRefusedError for an address that may not be asked; ProviderUnavailableError for
+    a name that leads nowhere now.
     """
     try:
         found = addresses_of(host.address, host.port, RESOLVE_SECONDS)
@@ -269,25 +271,17 @@ def address_of(host: Host, *, allows_loopback: bool) -> str:
             f"The name {host.address} of your machine {host.name} does not resolve now.",
             remedy="Check the name, or give the machine's IP address.",
         ) from error
+    rules = Rules(networks=networks)
     for text in found:
-        if not _may_be_asked(text, allows_loopback=allows_loopback):
+        # What stands behind a % names an interface of this server.
+        if not rules.allow(ip_address(text.partition("%")[0])):
             raise ProviderRefusedError(
-                f"{host.address} leads to {text}: an address of this server itself, or none of a "
-                "single machine.",
-                remedy="Give the address at which your machine is reached from here. The operator "
-                "can allow this server's own (SSH_ALLOW_LOOPBACK=1).",
+                f"{host.address} leads to {text}, which is no public address.",
+                remedy="Give an address at which your machine is reached from the internet, or ask "
+                "the operator to add its network to SSH_NETWORKS.",
                 code="E_HOST_ADDRESS",
             )
     return found[0]
-
-
-def _may_be_asked(text: str, *, allows_loopback: bool) -> bool:
-    address = ip_address(text.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_loopback:
-        return allows_loopback
-    return not (address.is_link_local or address.is_multicast or address.is_unspecified)
 
 
 def _reason(error: ProviderError) -> RefusalReason:

@@ -15,14 +15,14 @@ from deployments.services import DeployRequest
 from secrets_vault.models import VaultEntry
 from secrets_vault.services import add_entry
 from tests import builders
-from tests.own_host import OwnHost, running_own_host
+from tests.own_host import LOOPBACK, OwnHost, running_own_host
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def machines(tmp_path: Path, settings: Settings) -> Iterator[tuple[OwnHost, OwnHost]]:
-    settings.SSH_ALLOW_LOOPBACK = True
+    settings.SSH_NETWORKS = LOOPBACK
     with running_own_host(tmp_path / "a") as first, running_own_host(tmp_path / "b") as second:
         yield first, second
 

@@ -196,3 +196,12 @@ def test_F21_a_double_launch_is_paid_for_by_the_run_and_its_budget(world: World)
     assert deployment.actual_cost is not None
     assert deployment.actual_cost >= first.bill() + second.bill()
     assert (deployment.strays.get().billed_usd or 0) >= second.bill()
+
+
+def test_an_own_machine_that_comes_back_bills_nothing_for_the_week_it_was_off() -> None:
+    machine = builders.make_machine(platform="ssh", gone_at=NOON - timedelta(days=7))
+
+    stray = noted(machine, instance_id=machine.instance_id, listed_price=Decimal("0.25"))
+
+    assert stray.bills_from is None
+    assert not stray.bills

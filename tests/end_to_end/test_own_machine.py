@@ -18,7 +18,7 @@ from secrets_vault.models import VaultEntry
 from secrets_vault.services import add_entry
 from tests import builders
 from tests.end_to_end.life import QUICK, until
-from tests.own_host import OwnHost, running_own_host
+from tests.own_host import LOOPBACK, OwnHost, running_own_host
 from tests.trainer import sample_data, sample_model, trainer_python
 
 pytestmark = [
@@ -38,7 +38,7 @@ SHORT = {
 def machine(tmp_path: Path, settings: Settings) -> Iterator[OwnHost]:
     settings.LOCAL_MODELS_DIR = sample_model().parent
     settings.ALLOW_CPU_MACHINES = True
-    settings.SSH_ALLOW_LOOPBACK = True
+    settings.SSH_NETWORKS = LOOPBACK
     settings.TIMING = QUICK
     with running_own_host(tmp_path / "own", python=trainer_python()) as own:
         yield own

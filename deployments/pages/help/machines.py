@@ -119,12 +119,11 @@ REACHING = (
     Entry(
         "E_HOST_ADDRESS",
         "The address is none of a machine of yours",
-        "The name or address leads to this server itself, to a link-local network, or to no single "
-        "machine. Private addresses may be used.",
+        "The name or address is not public, and in none of the networks that the operator allows.",
         NOTHING_CHANGED,
         REFUSES,
-        "Give the address at which your machine is reached from this server. Only the operator can "
-        "allow this server's own, with SSH_ALLOW_LOOPBACK=1.",
+        "Give a public address of your machine, or ask the operator to add its network to "
+        "SSH_NETWORKS.",
     ),
     Entry(
         "E_REMOTE",

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from secrets_vault.models import VaultEntry
 from tests import builders
-from tests.own_host import OwnHost, running_own_host
+from tests.own_host import LOOPBACK, OwnHost, running_own_host
 
 pytestmark = pytest.mark.django_db
 ENTRIES = "/api/vault/entries"
@@ -23,7 +23,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnHost]:
 
 @pytest.fixture(autouse=True)
 def loopback(settings: Settings) -> None:
-    settings.SSH_ALLOW_LOOPBACK = True
+    settings.SSH_NETWORKS = LOOPBACK
 
 
 def parts(machine: OwnHost, **changes: object) -> dict[str, object]:

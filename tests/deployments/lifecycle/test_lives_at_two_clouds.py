@@ -8,6 +8,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from deployments import checkpoints
+from deployments.lifecycle import market
 from deployments.models import Deployment
 from deployments.models.deployments import Status
 from deployments.providers.base import InstanceStatus, ProviderRefusedError
@@ -156,3 +157,16 @@ def test_a_cloud_that_takes_no_ssh_key_is_left_for_the_other(
 
     assert tried(deployment) == [("runpod", "launched")]
     check_end(world.all_clouds, deployment)
+
+
+def test_F58_a_cloud_that_was_passed_by_is_asked_before_anything_is_given_up(world: World) -> None:
+    deployment = deploy(world)
+    other = deployment.other_keys.get()
+    market.note_silent(other)
+    # What a machine of one's own says that has no GPU: for good.
+    world.cloud.fail("offers", "auth")
+
+    offers = market.live_offers(deployment)
+
+    assert {offer.platform for offer in offers} == {"runpod"}
+    assert world.cloud.calls.count(("offers", "auth")) == 1

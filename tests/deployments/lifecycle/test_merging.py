@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.test import RequestFactory
 
+from deployments.archives import artifact_folder
 from deployments.handing_out import artifact_response
 from deployments.lifecycle import merging
 from deployments.lifecycle.actions import Effect
@@ -155,6 +156,20 @@ class TestBringing:
         assert machine.merged_left
         assert events(deployment) == ["merged_left"]
         assert not Artifact.objects.exists()
+
+    def test_what_came_of_it_before_the_run_ended_is_removed_unless_it_is_whole(
+        self, world: World
+    ) -> None:
+        deployment, machine = self.left_on_machine(world, FILES)
+        merging.collect_merged(leased(deployment), machine)
+        folder = artifact_folder(machine) / "merged"
+
+        merging.remove_unless_whole(machine)
+        assert folder.is_dir()
+
+        Artifact.objects.all().delete()
+        merging.remove_unless_whole(machine)
+        assert not folder.exists()
 
     def test_without_room_here_it_is_left_and_no_machine_waits(
         self, world: World, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from deployments.models import Deployment, WorkerHeartbeat
 from deployments.models.deployments import LaunchState, Status
 from deployments.second_guard import BEAT_NAME
 from tests.builders import make_deployment, make_machine, make_user, make_vault_entry
-from tests.own_host import running_own_host
+from tests.own_host import LOOPBACK, running_own_host
 from tests.sandbox.client import Client
 from tests.sandbox_cloud import SandboxHandle, running_sandbox
 
@@ -208,7 +208,7 @@ def test_panic_is_reached_by_the_command_too_and_needs_both_of_its_words(tmp_pat
 def test_a_machine_of_somebodys_own_is_let_go_of_and_being_switched_off_is_no_alarm(
     tmp_path: Path, settings: Settings
 ) -> None:
-    settings.SSH_ALLOW_LOOPBACK = True
+    settings.SSH_NETWORKS = LOOPBACK
     with running_own_host(tmp_path / "own") as machine:
         make_vault_entry(provider="ssh", secret=machine.host().sealed())
         name = f"{installation_id()}-1f2e3d4c-a1-n0-t1"

@@ -13,7 +13,7 @@ from secrets_vault.models import VaultEntry
 from secrets_vault.services import open_secret
 from tests import builders
 from tests.deployments.pages import scenes
-from tests.own_host import OwnHost, running_own_host
+from tests.own_host import LOOPBACK, OwnHost, running_own_host
 
 ADD = "/vault/machine/"
 
@@ -26,7 +26,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnHost]:
 
 @pytest.fixture(autouse=True)
 def loopback(settings: Settings) -> None:
-    settings.SSH_ALLOW_LOOPBACK = True
+    settings.SSH_NETWORKS = LOOPBACK
 
 
 def place(machine: OwnHost, **changes: object) -> dict[str, object]:
@@ -100,7 +100,7 @@ def test_what_cannot_be_used_is_refused_where_it_stands_and_the_key_is_not_sent_
 def test_t11_this_servers_own_address_is_refused_unless_the_operator_allows_it(
     user: User, reader: Client, machine: OwnHost, settings: Settings
 ) -> None:
-    settings.SSH_ALLOW_LOOPBACK = False
+    settings.SSH_NETWORKS = ()
 
     page = reader.post(ADD, place(machine)).content.decode()
 

@@ -23,11 +23,11 @@ from deployments.providers.base import (
     Refused,
     Unknown,
 )
-from deployments.providers.ssh_host import SshHost
+from deployments.providers.ssh_host import Networks, SshHost
 from deployments.providers.ssh_host_sealed import Host
 from deployments.remote import generate_key_pair
 from tests.deployments.providers.doubles import FreePacer, FullPacer, make_launch_request
-from tests.own_host import OwnHost, running_own_host
+from tests.own_host import LOOPBACK, OwnHost, running_own_host
 
 AGENT = "import time, subprocess, sys; subprocess.Popen(['sleep', '600']); time.sleep(600)"
 
@@ -49,11 +49,11 @@ def cloud_of(
     *,
     host: Host | None = None,
     pacer: FreePacer | FullPacer | None = None,
-    allows_loopback: bool = True,
+    networks: Networks = LOOPBACK,
 ) -> SshHost:
     return SshHost(
         api_key=(host or machine.host()).sealed(),
-        endpoint=Endpoint("", ssh_port=22, ssh_user="", allows_loopback=allows_loopback),
+        endpoint=Endpoint("", ssh_port=22, ssh_user="", networks=networks),
         pacer=pacer or FreePacer(),
     )
 
@@ -246,23 +246,33 @@ def test_a_machine_without_a_gpu_is_not_offered(machine: OwnHost) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "::1", "localhost", "169.254.169.254", "fe80::1", "0", "::"]
+    "address",
+    [
+        "127.0.0.1",
+        "::1",
+        "localhost",
+        "169.254.169.254",
+        "fe80::1",
+        "0",
+        "::",
+        "10.1.2.3",
+        "192.168.1.7",
+        "64:ff9b::a01:203",
+    ],
 )
-def test_t11_this_servers_own_and_link_local_addresses_are_refused(
+def test_t22_addresses_that_are_not_public_are_refused_unless_the_operator_lists_them(
     machine: OwnHost, address: str
 ) -> None:
     host = replace(machine.host(), address=address)
 
     with pytest.raises(ProviderRefusedError) as caught:
-        cloud_of(machine, host=host, allows_loopback=False).list_all()
+        cloud_of(machine, host=host, networks=()).list_all()
 
     assert caught.value.code == "E_HOST_ADDRESS"
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "224.0.0.1"])
-def test_t11_what_is_no_single_machine_is_refused_whatever_the_operator_allows(
-    machine: OwnHost, address: str
-) -> None:
+def test_t22_a_network_that_is_listed_opens_no_other(machine: OwnHost, address: str) -> None:
     with pytest.raises(ProviderRefusedError):
         cloud_of(machine, host=replace(machine.host(), address=address)).list_all()
 

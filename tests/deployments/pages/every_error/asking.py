@@ -281,7 +281,7 @@ ERROR_PAGE = "error page"
 ROWS = (
     Row("E_AUTH", VAULT, key_is_refused, "It was not saved."),
     Row("E_KEY_EXISTS", VAULT, key_exists, "You have a key for Lambda already"),
-    Row("E_HOST_ADDRESS", VAULT, own_machine_is_no_machine, "none of a single machine"),
+    Row("E_HOST_ADDRESS", VAULT, own_machine_is_no_machine, "which is no public address"),
     Row("E_KEY_REFUSED", REPLACE, new_key_is_refused, "The old key is still in place."),
     Row("E_KEY_SEES_LESS", REPLACE, new_key_sees_less, "does not see everything"),
     Row("E_KEY_CHANGED", REPLACE, key_changed_meanwhile, "changed or deleted meanwhile"),

@@ -14,12 +14,12 @@ from deployments.models import Deployment, Draft
 from tests import builders
 from tests.deployments.pages.wizard.market import ready_draft
 from tests.deployments.pages.wizard.walking import words
-from tests.own_host import OwnHost, running_own_host
+from tests.own_host import LOOPBACK, OwnHost, running_own_host
 
 
 @pytest.fixture
 def machine(tmp_path: Path, settings: Settings) -> Iterator[OwnHost]:
-    settings.SSH_ALLOW_LOOPBACK = True
+    settings.SSH_NETWORKS = LOOPBACK
     with running_own_host(tmp_path / "own") as own:
         yield own
 
