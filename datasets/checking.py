@@ -8,12 +8,9 @@ anew. ``check_attempts`` numbers the claims: only the newest may write.
 import contextlib
 import logging
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -38,7 +35,6 @@ NICENESS = 10
 MAX_ATTEMPTS = 3
 IN_HAND = timedelta(seconds=60)
 TELL_SECONDS = 1.0
-_processes: list[subprocess.Popen[bytes]] = []
 
 
 class SupersededError(Exception):
@@ -76,20 +72,6 @@ def claim_due(now: datetime, *, enqueue: Callable[[str], object]) -> int:
                 enqueue(str(row.pk))
                 claimed += 1
     return claimed
-
-
-def start_process(dataset_id: str) -> None:
-    """Check a claimed upload in a process of its own.
-
-    It may take longer than a task may, and what a file does to a parser happens to nobody else.
-    """
-    _processes[:] = [process for process in _processes if process.poll() is None]
-    command = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), "check_data", dataset_id]
-    _processes.append(
-        subprocess.Popen(  # noqa: S603  # our own command
-            command, start_new_session=True, stdin=subprocess.DEVNULL
-        )
-    )
 
 
 def check_claimed(dataset_id: str) -> None:

@@ -7,7 +7,6 @@ the one hand-over is from the queue that must stay quick to the one that may wai
 
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from django_q.models import OrmQ
 from django_q.signals import pre_execute
 from django_q.tasks import async_task
 
+from core import commands
 from core.time import database_now
 from datasets import checking
 from deployments import bills, reaper, snapshot
@@ -77,19 +77,13 @@ def deliver(message_id: str) -> None:
 
 
 def check_data(dataset_id: str) -> None:
-    """Begin the check of one large upload."""
-    checking.start_process(dataset_id)
+    """Begin the check of one large upload: what a file does to a parser happens to nobody else."""
+    commands.start("check_data", dataset_id)
 
 
 def push_to_hub(push_id: str) -> None:
-    """Start the process that pushes to the Hub: it may take longer than a task may."""
-    manage = Path(settings.BASE_DIR) / "manage.py"
-    # Nobody waits for it: the row tells how it went, and falls due again should it die.
-    subprocess.Popen(  # noqa: S603  # our own command
-        [sys.executable, str(manage), "push_to_hub", push_id],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    """Begin to push to the Hub; the row falls due again should the process die."""
+    commands.start("push_to_hub", push_id)
 
 
 def answer_canary(queue: str) -> None:

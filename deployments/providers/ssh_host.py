@@ -9,7 +9,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any
@@ -197,9 +197,13 @@ class SshHost(Provider):
             private_key=host.private_key,
             host_key=host.host_key,
         )
-        opened = connect(target, limits=_LIMITS)
+        with ExitStack() as stack:
+            yield self._logged_in(stack, target)
+
+    def _logged_in(self, stack: ExitStack, target: SshTarget) -> Remote:
+        host = self._host
         try:
-            remote = opened.__enter__()
+            return stack.enter_context(connect(target, limits=_LIMITS))
         except HostKeyMismatchError as error:
             raise self._another_host_key(target) from error
         except SshAuthError as error:
@@ -210,10 +214,6 @@ class SshHost(Provider):
             ) from error
         except RemoteError as error:
             raise self._unreachable() from error
-        try:
-            yield remote
-        finally:
-            opened.__exit__(None, None, None)
 
     def _another_host_key(self, target: SshTarget) -> ProviderRefusedError:
         shown = "another one"

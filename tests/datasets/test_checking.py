@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import subprocess
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,30 +166,6 @@ def test_data_deleted_during_its_check_stays_deleted() -> None:
     assert dataset.deleted_at is not None
     assert dataset.status == "checking"
     assert claimed() == []
-
-
-def test_the_process_is_one_of_our_own_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[list[str]] = []
-
-    class Process:
-        """A process that has ended."""
-
-        def __init__(self, command: list[str], **options: Any) -> None:
-            started.append(command)
-
-        def poll(self) -> int:
-            return 0
-
-    monkeypatch.setattr(subprocess, "Popen", Process)
-
-    checking.start_process("an id")
-    checking.start_process("another")
-
-    assert [Path(command[1]).name for command in started] == ["manage.py"] * 2
-    assert [command[2:] for command in started] == [
-        ["check_data", "an id"],
-        ["check_data", "another"],
-    ]
 
 
 def test_plain_rows_are_not_written_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
