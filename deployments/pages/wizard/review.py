@@ -16,6 +16,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from core.errors import ConflictError, SlipwayError
 from core.time import database_now
 from deployments import catalogue, clouds, drafts, spending
+from deployments.exports import hub
 from deployments.forecasts import OfferForecast
 from deployments.models import Deployment, Draft
 from deployments.pages import cap_words, starting
@@ -37,6 +38,7 @@ from deployments.pages.wizard.likely import Look
 from deployments.providers import PROVIDERS
 from deployments.templatetags.wording import rate, usd
 from secrets_vault.models import VaultEntry
+from secrets_vault.services import entry_for
 
 STEP = "review"
 ARCHIVE_NAME = "slipway-run.tar.gz"
@@ -178,7 +180,12 @@ def _show(
         "note_code": refusal.code if refusal and not note else "",
         "look": look,
         "forecast": forecast,
-        "lines": review_lines.lines(draft, forecast, budget),
+        "lines": review_lines.lines(
+            draft,
+            forecast,
+            budget,
+            has_hub_token=entry_for(draft.user, hub.PROVIDER) is not None,
+        ),
         "phases": review_lines.phases(forecast),
         "phases_words": f"{time}, {total}" if total else "",
         "start_words": f"Start, {total}" if total else "Start",

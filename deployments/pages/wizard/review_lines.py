@@ -21,7 +21,8 @@ METHOD_WORDS = {
     "orpo": "Teach and prefer at once (ORPO)",
 }
 # Said before money is spent: such a run would end when the machine asks for the model.
-GATED = "gated: this version sends no Hub token, so a machine cannot fetch it"
+GATED = "gated: fetched with your Hugging Face token"
+OUT_OF_REACH = "gated: without a Hugging Face token in your vault no machine can fetch it"
 PHASE_TONES = {"Train": "done", "End and prove": "ok"}
 SHOWN_SETTINGS = {
     "lora_r": "LoRA rank",
@@ -67,12 +68,14 @@ class Leaving:
     text: str
 
 
-def lines(draft: Draft, forecast: OfferForecast | None, budget: Budget | None) -> tuple[Line, ...]:
+def lines(
+    draft: Draft, forecast: OfferForecast | None, budget: Budget | None, *, has_hub_token: bool
+) -> tuple[Line, ...]:
     """Return every choice with the step that changes it; what is not chosen says so."""
     return (
         _data(draft),
         _method(draft),
-        _model(draft),
+        _model(draft, has_hub_token=has_hub_token),
         _training(draft),
         _hardware(draft, forecast),
         _budget(draft, budget),
@@ -119,7 +122,7 @@ def leaving(draft: Draft, *, cloud: str, calls_back: bool) -> tuple[Leaving, ...
     return (
         Leaving(
             "arrow-up-right-circle",
-            "Goes to the rented machine",
+            "Goes to the machine",
             f"{rows}, the settings, the training script{token}.{extra}{fetched}",
         ),
         Leaving("box-arrow-in-down", "Comes back", "Metrics, logs and the adapter."),
@@ -159,7 +162,7 @@ def _method(draft: Draft) -> Line:
     return Line("Method", title, details, "method")
 
 
-def _model(draft: Draft) -> Line:
+def _model(draft: Draft, *, has_hub_token: bool) -> Line:
     name = str(draft.values.get("base_model", ""))
     if not name:
         return Line("Model", "Not chosen yet", "", "model")
@@ -171,7 +174,8 @@ def _model(draft: Draft) -> Line:
         parts.append("size not known, so no estimate")
     if known is not None:
         parts.append(known.licence)
-        parts.append(GATED if known.is_gated else "open")
+        gated = GATED if has_hub_token else OUT_OF_REACH
+        parts.append(gated if known.is_gated else "open")
     if name.startswith(base_models.LOCAL):
         parts.append("from a folder of this server")
     return Line("Model", summary.model_label(name), " · ".join(parts), "model")

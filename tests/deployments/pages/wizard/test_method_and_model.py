@@ -102,7 +102,7 @@ def test_curated_models_say_size_licence_context_and_where_they_fit(
     page = words(reader.get(f"/new/{draft.pk}/model/").content.decode())
 
     assert "Llama 3.1 8B Instruct meta-llama/Llama-3.1-8B-Instruct 8.0 billion" in page
-    assert "Llama 3.1 licence gated: machines cannot fetch it in this version 131,072" in page
+    assert "Llama 3.1 licence gated: needs your Hugging Face token 131,072" in page
     assert "A10, 24 GB and up" in page
     assert "no single card" in page
 

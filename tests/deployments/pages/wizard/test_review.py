@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 from deployments.models import Draft
 from deployments.pages.wizard.offers_table import TIMES
 from deployments.training.job_file import PAYLOAD_FILES
+from secrets_vault.services import add_entry
 from tests import builders
 from tests.deployments.pages.conftest import signed_in
 from tests.deployments.pages.wizard.market import ready_draft
@@ -54,6 +55,17 @@ def test_a_number_of_steps_decides_alone_and_one_hour_is_one(reader: Client, dra
     assert "stop after steps 400, preset none" in words
     assert "$4.00, at most 1 hour" in words
     assert "1 hours" not in words
+
+
+def test_a_gated_model_says_whether_the_token_it_needs_is_there(
+    reader: Client, user: User, draft: Draft
+) -> None:
+    before = text(reader.get(address(draft)))
+    add_entry(user, provider="huggingface", secret="hf_" + "x" * 30)
+    after = text(reader.get(address(draft)))
+
+    assert "without a Hugging Face token in your vault no machine can fetch it" in before
+    assert "gated: fetched with your Hugging Face token" in after
 
 
 def test_the_button_carries_the_likely_total(reader: Client, draft: Draft) -> None:
